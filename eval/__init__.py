@@ -1,0 +1,1 @@
+"""Measures retrieval, answers and grounding; the only package that may import ragas."""

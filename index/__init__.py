@@ -1,0 +1,1 @@
+"""Chunk -> Hit. Knows nothing of prompts or LLMs."""

@@ -1,0 +1,1 @@
+"""Files -> Document -> Block -> Chunk. Knows nothing of search or models."""

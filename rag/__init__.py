@@ -1,0 +1,1 @@
+"""Hit -> Answer. The only package that joins ingest, index, models and LLMs."""
