@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ingest.documents import Chunk
 
 Stage = Literal["bm25", "dense", "late", "fused", "reranked"]
 Ranking = list[tuple[int, float]]  # (position, score), best first
+Query = TypeVar("Query", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,13 @@ class Filters:
         return any((self.documents, self.headings, self.kinds, self.tags))
 
 
-class Searcher(Protocol):
-    """An engine: finds the best `k` positions for a query."""
+class Searcher(Protocol[Query]):
+    """An engine: finds the best `k` positions for a query in the engine's own form.
 
-    def search(self, query: str, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
+    That form is a text for BM25, a vector (dimension,) for HNSW, a matrix (tokens, dimension) for
+    late interaction. Scores are floats, higher is better; equal scores keep the order of positions.
+    """
+
+    def search(self, query: Query, k: int, allowed: NDArray[np.bool_] | None = None) -> Ranking:
         """Return at most `k` (position, score) pairs, best first, only where `allowed` is true."""
         ...

@@ -1,0 +1,273 @@
+"""The hybrid index: BM25 and HNSW fused by RRF, ordered by late interaction, filtered.
+
+Joins the engines and their files into one object that answers a query with Hits. It knows nothing
+of cross-encoders, prompts or LLMs, and never changes once it is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.bm25 import BM25s, RankBM25, build_bm25, load_bm25
+from index.embedding import Embedder, Progress, TokenEmbedder
+from index.errors import EmbedderMismatch, IndexCorrupt
+from index.fusion import reciprocal_rank_fusion
+from index.hits import Filters, Hit, Ranking, Stage
+from index.hnsw import HnswIndex
+from index.late_interaction import LateInteractionIndex
+from index.storage import GenerationStore, read_manifest
+from ingest.documents import Chunk, Document
+
+CANDIDATES = 100  # of each of BM25 and HNSW, before fusion
+LATE_CANDIDATES = 50  # of the fused ranking, scored by late interaction
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits of one search, the milliseconds of each stage, and what was skipped."""
+
+    hits: tuple[Hit, ...]
+    timings_ms: Mapping[str, float]
+    degraded: tuple[str, ...]
+
+
+class HybridIndex:
+    """Documents, their chunks, and the engines over the chunks that have searchable text.
+
+    Positions of the engines are rows of `chunks`; `all_chunks` also holds what is only shown, such
+    as a diagram that stands alone.
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[Document],
+        all_chunks: Sequence[Chunk],
+        bm25: RankBM25 | BM25s,
+        dense: HnswIndex,
+        late: LateInteractionIndex,
+        manifest: Mapping[str, Any],
+    ) -> None:
+        self.documents = {document.id: document for document in documents}
+        self.all_chunks = all_chunks
+        self.chunks = searchable(all_chunks)
+        self.bm25, self.dense, self.late = bm25, dense, late
+        self.manifest = manifest
+
+    @property
+    def generation(self) -> str:
+        """The name of the generation that this index was loaded from."""
+        return str(self.manifest.get("generation", ""))
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int,
+        stage: Stage,
+        filters: Filters,
+        embedder: Embedder | None,
+        token_embedder: TokenEmbedder | None,
+    ) -> Found:
+        """Return the best `k` chunks of `stage` ("bm25", "dense", "fused" or "late").
+
+        Where an embedder is None its stage is skipped and named in `degraded`.
+        """
+        clock = _Clock()
+        degraded = []
+        allowed = self._allowed(filters)
+        explain: dict[int, dict[str, float]] = {}
+        rankings: list[Ranking] = []
+        if stage != "dense" or embedder is None:
+            rankings.append(self.bm25.search(query, max(k, CANDIDATES), allowed))
+            clock.stop("bm25")
+            _note(explain, "bm25", rankings[-1])
+        if stage != "bm25":
+            if embedder is None:
+                degraded.append("dense")
+            else:
+                vector = embedder.embed_query(query)
+                rankings.append(self.dense.search(vector, max(k, CANDIDATES), allowed))
+                _note(explain, "dense", rankings[-1])
+                for position in explain:  # what only BM25 found has a cosine, too
+                    cosine = float(self.dense.vectors[position] @ vector)
+                    explain[position].setdefault("dense", round(cosine, 4))
+                clock.stop("dense")
+        ranking = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(rankings)
+        if stage == "late":
+            if token_embedder is None:
+                degraded.append("late")
+            else:
+                tokens = token_embedder.embed_query(query)
+                candidates = [p for p, _ in ranking[: max(k, LATE_CANDIDATES)]]
+                ranking = self.late.rank(tokens, candidates)
+                clock.stop("late")
+                _note(explain, "late", ranking)
+        hits = tuple(
+            Hit(self.chunks[position], score, rank, stage, explain[position])
+            for rank, (position, score) in enumerate(ranking[:k], start=1)
+        )
+        return Found(hits, clock.timings_ms, tuple(degraded))
+
+    def _allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
+        if not filters:
+            return None
+        return np.array([self._passes(chunk, filters) for chunk in self.chunks], dtype=bool)
+
+    def _passes(self, chunk: Chunk, filters: Filters) -> bool:
+        document = self.documents[chunk.doc_id]
+        path = " > ".join(chunk.heading_path).casefold()
+        return (
+            (
+                not filters.documents
+                or document.id in filters.documents
+                or any(fnmatch.fnmatchcase(document.uri, glob) for glob in filters.documents)
+            )
+            and (not filters.headings or any(h.casefold() in path for h in filters.headings))
+            and (not filters.kinds or chunk.kind in filters.kinds)
+            and (not filters.tags or not set(filters.tags).isdisjoint(document.tags))
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write everything but the manifest."""
+        _write_json_lines(folder / "documents.jsonl", self.documents.values())
+        _write_json_lines(folder / "chunks.jsonl", self.all_chunks)
+        for engine in (self.bm25, self.dense, self.late):
+            engine.save(folder)
+
+
+def build_index(
+    documents: Sequence[Document],
+    chunks: Sequence[Chunk],
+    *,
+    embedder: Embedder,
+    token_embedder: TokenEmbedder,
+    previous: HybridIndex | None = None,
+    progress: Progress | None = None,
+) -> HybridIndex:
+    """Embed and index `chunks`; vectors of texts that `previous` knows are taken from it.
+
+    `progress` counts texts embedded, twice each: once as a whole, once by token.
+    """
+    texts = [chunk.search_text for chunk in searchable(chunks)]
+    known: dict[str, int] = {}
+    if previous is not None and _same_models(previous.manifest, embedder, token_embedder):
+        known = {_key(chunk.search_text): row for row, chunk in enumerate(previous.chunks)}
+    rows = [known.get(_key(text)) for text in texts]
+    new = [text for text, row in zip(texts, rows, strict=True) if row is None]
+
+    def shifted(offset: int) -> Progress | None:
+        if progress is None:
+            return None
+        return lambda done, _: progress(offset + done, 2 * len(new))
+
+    fresh_dense = iter(embedder.embed_documents(new, shifted(0)))
+    fresh_late = iter(token_embedder.embed_documents(new, shifted(len(new))))
+    dense, late = [], []
+    for row in rows:
+        if row is None or previous is None:
+            dense.append(next(fresh_dense))
+            late.append(next(fresh_late))
+        else:
+            dense.append(previous.dense.vectors[row])
+            late.append(previous.late.passage(row))
+    return HybridIndex(
+        documents,
+        chunks,
+        build_bm25(texts),
+        HnswIndex.build(np.stack(dense)),
+        LateInteractionIndex.build(late),
+        {"embedder": embedder.fingerprint, "token_embedder": token_embedder.fingerprint},
+    )
+
+
+def searchable(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Return the chunks that have searchable text."""
+    return [chunk for chunk in chunks if chunk.plain]
+
+
+def load_index(
+    store: GenerationStore, *, embedder: str, token_embedder: str
+) -> tuple[HybridIndex, list[str]]:
+    """Return the current index, or the one before it, and the problems met on the way.
+
+    `embedder` and `token_embedder` are the fingerprints of the models that will embed queries.
+    Raises IndexMissing, IndexCorrupt (no generation left) or EmbedderMismatch.
+    """
+    problems: list[str] = []
+    for folder in store.candidates():
+        try:
+            manifest = read_manifest(folder)
+        except IndexCorrupt as error:
+            problems.append(str(error))
+            continue
+        if (manifest["embedder"], manifest["token_embedder"]) != (embedder, token_embedder):
+            raise EmbedderMismatch(
+                "the index was made with other embedding models than the ones in use: run "
+                "`rag ingest PATH` to build it again, or set RAG_EMBEDDER and RAG_TOKEN_EMBEDDER "
+                "back"
+            )
+        return read_index(folder, manifest), problems
+    raise IndexCorrupt("; ".join(problems))
+
+
+def read_index(folder: Path, manifest: Mapping[str, Any]) -> HybridIndex:
+    """Load a generation whose hashes were checked."""
+    return HybridIndex(
+        [Document(**row) for row in _read_json_lines(folder / "documents.jsonl")],
+        [
+            Chunk(**{**row, "heading_path": tuple(row["heading_path"])})
+            for row in _read_json_lines(folder / "chunks.jsonl")
+        ],
+        load_bm25(folder),
+        HnswIndex.load(folder),
+        LateInteractionIndex.load(folder),
+        manifest,
+    )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stop(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.timings_ms[stage] = round((now - self._last) * 1000, 2)
+        self._last = now
+
+
+def _note(explain: dict[int, dict[str, float]], stage: str, ranking: Ranking) -> None:
+    for rank, (position, score) in enumerate(ranking, start=1):
+        entry = explain.setdefault(position, {})
+        entry[stage] = round(score, 4)
+        entry[f"{stage}_rank"] = rank
+
+
+def _same_models(manifest: Mapping[str, Any], dense: Embedder, late: TokenEmbedder) -> bool:
+    stored = (manifest.get("embedder"), manifest.get("token_embedder"))
+    return stored == (dense.fingerprint, late.fingerprint)
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(dataclasses.asdict(row), ensure_ascii=True, default=str) + "\n")
+
+
+def _read_json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
