@@ -27,7 +27,7 @@ from index.hits import Filters, Hit, Ranking, Stage
 from index.hnsw import HnswIndex
 from index.late_interaction import LateInteractionIndex
 from index.storage import GenerationStore, read_manifest
-from ingest.documents import Chunk, Document
+from ingest.documents import Chunk, Document, Unit
 
 CANDIDATES = 100  # of each of BM25 and HNSW, before fusion
 LATE_CANDIDATES = 50  # of the fused ranking, scored by late interaction
@@ -225,10 +225,7 @@ def read_index(folder: Path, manifest: Mapping[str, Any]) -> HybridIndex:
     """Load a generation whose hashes were checked."""
     return HybridIndex(
         [Document(**row) for row in _read_json_lines(folder / "documents.jsonl")],
-        [
-            Chunk(**{**row, "heading_path": tuple(row["heading_path"])})
-            for row in _read_json_lines(folder / "chunks.jsonl")
-        ],
+        [_chunk(row) for row in _read_json_lines(folder / "chunks.jsonl")],
         load_bm25(folder),
         HnswIndex.load(folder),
         LateInteractionIndex.load(folder),
@@ -267,6 +264,11 @@ def _write_json_lines(path: Path, rows: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(dataclasses.asdict(row), ensure_ascii=True, default=str) + "\n")
+
+
+def _chunk(row: dict[str, Any]) -> Chunk:
+    units = tuple(Unit(**unit) for unit in row.pop("units"))
+    return Chunk(**{**row, "heading_path": tuple(row["heading_path"]), "units": units})
 
 
 def _read_json_lines(path: Path) -> list[dict[str, Any]]:

@@ -56,12 +56,25 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """The smallest quotable piece of a chunk: a sentence, a list item, a table row.
+
+    `start` and `end` are offsets in the document; `plain` is the same words without markup.
+    """
+
+    start: int
+    end: int
+    plain: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage: what is embedded, searched, put before the LLM and cited.
 
     `plain` is the searchable text of the span: no markup, no diagram. `context` is what a reader
     needs in front of it and the span itself lacks: the header of a table, the question of an
-    answer. Both are derived from the document; only `text` is verbatim.
+    answer. Both are derived from the document; only `text` is verbatim. `units` are its quotable
+    pieces, in order, without headings and diagrams.
     """
 
     id: str
@@ -74,6 +87,7 @@ class Chunk:
     kind: ChunkKind
     plain: str
     context: str = ""
+    units: tuple[Unit, ...] = ()
 
     @property
     def search_text(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from ingest.documents import Chunk, Document, content_id
+from ingest.documents import Chunk, Document, Unit, content_id
 from rag.llm import Message, OutputFormat
 
 DIMENSION = 64
@@ -117,7 +117,7 @@ def make_chunks(document: Document, heading: str = "Heading", kind: str = "text"
         chunks.append(
             Chunk(
                 content_id(document.id, str(start), str(end)), document.id, ordinal, start, end,
-                paragraph, (heading,), kind, paragraph,
+                paragraph, (heading,), kind, paragraph, "", (Unit(start, end, paragraph),),
             )
         )  # fmt: skip
         start = end + 2

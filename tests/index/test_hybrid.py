@@ -23,9 +23,10 @@ def make_index(previous=None, embedder=None, chunks=CHUNKS):
     )  # fmt: skip
 
 
-def search(
-    index, query, stage="late", filters=Filters(), embedder=FakeEmbedder(), late=FakeTokenEmbedder()
-):  # noqa: B008
+DENSE, LATE, ANYTHING = FakeEmbedder(), FakeTokenEmbedder(), Filters()
+
+
+def search(index, query, stage="late", filters=ANYTHING, embedder=DENSE, late=LATE):
     return index.search(
         query, k=10, stage=stage, filters=filters, embedder=embedder, token_embedder=late
     )

@@ -94,6 +94,6 @@ def test_a_strange_manifest_is_refused(store, text):
 
 
 def test_only_one_build_at_a_time(store):
-    with store.lock(), pytest.raises(IndexStoreError, match="another process"):
-        with GenerationStore(store.root).lock():
-            pass
+    other = GenerationStore(store.root).lock()
+    with store.lock(), pytest.raises(IndexStoreError, match="another process"), other:
+        pass

@@ -1,0 +1,98 @@
+"""HTML to Markdown-like lines: headings, lists, pipe tables, fenced code, paragraphs.
+
+Knows nothing of documents or files; the result is parsed by `ingest.structure` like any text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, PageElement, PreformattedString, Tag
+
+_DROPPED = ("script", "style", "noscript", "template", "svg", "iframe", "nav", "form")
+_HEADING = re.compile(r"h[1-6]\Z")
+_BLOCKS = re.compile(
+    r"(?:address|article|aside|blockquote|body|dd|details|div|dl|dt|fieldset|figcaption|figure|"
+    r"footer|header|hr|html|li|main|ol|p|pre|section|summary|table|ul|h[1-6])\Z"
+)
+
+
+def html_to_text(data: bytes) -> tuple[str, str]:
+    """Return (title, text) of an HTML page."""
+    soup = BeautifulSoup(data, "lxml")
+    for tag in soup(_DROPPED):
+        tag.decompose()
+    title = " ".join(soup.title.get_text().split()) if soup.title else ""
+    text = "\n".join(_blocks(soup.body or soup))
+    return title, re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
+
+
+def _blocks(parent: Tag) -> Iterator[str]:
+    """Yield lines for the children of `parent`; inline runs become one paragraph."""
+    inline: list[str] = []
+    for child in parent.children:
+        if isinstance(child, Tag) and _holds_blocks(child):
+            yield from _paragraph(inline)
+            inline = []
+            yield from _block(child)
+        else:
+            inline.append(_inline(child))
+    yield from _paragraph(inline)
+
+
+def _block(tag: Tag) -> Iterator[str]:
+    name = tag.name
+    if _HEADING.match(name):
+        yield from ("", f"{'#' * int(name[1])} {_squeeze(tag.get_text())}", "")
+    elif name in ("ul", "ol"):
+        yield from ("", *_items(tag, 0), "")
+    elif name == "table":
+        yield from ("", *_rows(tag), "")
+    elif name == "pre":
+        yield from ("", "```", *tag.get_text().strip("\n").split("\n"), "```", "")
+    else:
+        yield from _blocks(tag)
+
+
+def _items(parent: Tag, depth: int) -> Iterator[str]:
+    for number, item in enumerate(parent.find_all("li", recursive=False), 1):
+        marker = f"{number}." if parent.name == "ol" else "-"
+        nested = item.find_all(("ul", "ol"), recursive=False)
+        own = [_inline(child) for child in item.children if child not in nested]
+        yield f"{'  ' * depth}{marker} {_squeeze(' '.join(own))}"
+        for inner in nested:
+            yield from _items(inner, depth + 1)
+
+
+def _rows(table: Tag) -> Iterator[str]:
+    rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
+    for number, row in enumerate(rows):
+        cells = [_squeeze(cell.get_text(" ")) for cell in row.find_all(("td", "th"))]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        if number == 0:
+            yield "|" + " --- |" * len(cells)
+
+
+def _paragraph(inline: list[str]) -> Iterator[str]:
+    text = _squeeze("".join(inline))
+    if text:
+        yield from (text, "")
+
+
+def _inline(node: PageElement) -> str:
+    if isinstance(node, Tag):
+        return "\n" if node.name == "br" else node.get_text(" " if _holds_blocks(node) else "")
+    # Comments, CDATA and doctypes are NavigableStrings too, but nothing a reader sees.
+    if isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+        return str(node)
+    return ""
+
+
+def _holds_blocks(tag: Tag) -> bool:
+    return _BLOCKS.match(tag.name) is not None or tag.find(_BLOCKS) is not None
+
+
+def _squeeze(text: str) -> str:
+    return " ".join(text.split())
