@@ -1,12 +1,12 @@
 """What can go wrong in this package; every message says what to do next.
 
-    RagError
-    |- SettingsError            a setting is unknown or out of range
-    |- ModelError
-    |  |- ModelMissing          not downloaded yet
-    |  |- ModelDownloadFailed   no network, no such package, disk full
-    |  `- ModelCorrupt          a file's size or SHA-256 is not the pinned one
-    `- LLMError                 the language model cannot be loaded or does not answer
+RagError
+|- SettingsError            a setting is unknown or out of range
+|- ModelError
+|  |- ModelMissing          not downloaded yet
+|  |- ModelDownloadFailed   no network, no such package, disk full
+|  `- ModelCorrupt          a file's size or SHA-256 is not the pinned one
+`- LLMError                 the language model cannot be loaded or does not answer
 """
 
 from __future__ import annotations
