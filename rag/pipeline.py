@@ -1,0 +1,294 @@
+"""The path of a question: retrieve, rerank, decide, pack, generate, check, answer.
+
+Joins the parts; each part is in a module of its own. The index is one reference that `reload`
+swaps, so that a question sees one generation from beginning to end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from index.embedding import Embedder, TokenEmbedder
+from index.hits import Filters, Stage
+from index.hybrid import HybridIndex, load_index
+from index.storage import GenerationStore
+from ingest.documents import Chunk, Document
+from rag.abstention import answerability
+from rag.answers import Answer, Done, Event, Extract, Mode, Retrieval, SentenceReady, Sources
+from rag.evidence import Passage, pack_evidence
+from rag.extractive import extract
+from rag.grounding import Grounds
+from rag.llm import LLM
+from rag.reranking import Reranker, rerank
+from rag.settings import Settings
+from rag.writing import AnswerWriter
+
+logger = logging.getLogger(__name__)
+
+NOT_FOUND = "The corpus does not say. The nearest passages are listed as sources."
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """One line of the list of documents."""
+
+    id: str
+    uri: str
+    title: str
+    chunks: int
+    sha256: str
+
+
+class RagPipeline:
+    """Answers questions over one index. Safe to call from several threads.
+
+    A part that is None is skipped and named in `degraded`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: GenerationStore,
+        index: HybridIndex,
+        *,
+        embedder: Embedder | None,
+        token_embedder: TokenEmbedder | None,
+        reranker: Reranker | None,
+        llm: LLM | None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        self.settings = settings
+        self._store = store
+        self._index = index
+        self._embedder, self._token_embedder = embedder, token_embedder
+        self._reranker, self._llm = reranker, llm
+        self.problems = tuple(problems)
+
+    @property
+    def generation(self) -> str:
+        """The generation of the index in use."""
+        return self._index.generation
+
+    def documents(self) -> list[DocumentInfo]:
+        """Return what is indexed, by uri."""
+        index = self._index
+        counts = Counter(chunk.doc_id for chunk in index.chunks)
+        infos = [
+            DocumentInfo(d.id, d.uri, d.title, counts[d.id], d.sha256)
+            for d in index.documents.values()
+        ]
+        return sorted(infos, key=lambda info: info.uri)
+
+    def document(self, doc_id: str) -> Document | None:
+        """Return a document by id."""
+        return self._index.documents.get(doc_id)
+
+    def chunks(self) -> Sequence[Chunk]:
+        """Return all searched chunks."""
+        return self._index.chunks
+
+    def reload(self) -> bool:
+        """Take up a newer generation, if there is one; tells whether there was."""
+        if self._store.current() == self.generation:
+            return False
+        manifest = self._index.manifest
+        self._index, problems = load_index(
+            self._store,
+            embedder=manifest["embedder"],
+            token_embedder=manifest["token_embedder"],
+        )
+        self.problems = tuple(problems)
+        return True
+
+    def close(self) -> None:
+        """Free the LLM."""
+        if self._llm is not None:
+            self._llm.close()
+
+    def retrieve(
+        self,
+        question: str,
+        *,
+        k: int = 10,
+        stage: Stage = "reranked",
+        filters: Filters = Filters(),  # noqa: B008  # frozen
+    ) -> Retrieval:
+        """Return the best `k` hits of `stage`, with the stages' milliseconds."""
+        return self._retrieve(self._index, question, k, stage, filters)
+
+    def _retrieve(
+        self, index: HybridIndex, question: str, k: int, stage: Stage, filters: Filters
+    ) -> Retrieval:
+        settings = self.settings
+        reranked = stage == "reranked"
+        found = index.search(
+            question,
+            k=max(k, settings.rerank_depth) if reranked else k,
+            stage="late" if reranked else stage,
+            filters=filters,
+            embedder=self._embedder,
+            token_embedder=self._token_embedder,
+        )
+        hits, timings, degraded = found.hits, dict(found.timings_ms), list(found.degraded)
+        if reranked and settings.rerank_depth:
+            if self._reranker is None:
+                degraded.append("reranker")
+            else:
+                start = time.perf_counter()
+                hits, cut = rerank(
+                    self._reranker,
+                    question,
+                    hits,
+                    depth=settings.rerank_depth,
+                    weights=settings.rerank_weights,
+                    budget_ms=settings.rerank_budget_ms,
+                )
+                timings["rerank"] = _ms(start)
+                if cut:
+                    degraded.append(f"reranker: {cut} of {settings.rerank_depth} cut by its budget")
+        return Retrieval(
+            question, stage, hits[:k], index.documents, timings, index.generation, tuple(degraded)
+        )
+
+    def answer(
+        self,
+        question: str,
+        *,
+        mode: Mode = "llm",
+        filters: Filters = Filters(),  # noqa: B008  # frozen
+        deadline: float | None = None,
+    ) -> Answer:
+        """Return the finished answer. `deadline` is a time of `time.monotonic`."""
+        for event in self.stream(question, mode=mode, filters=filters, deadline=deadline):
+            if isinstance(event, Done):
+                return event.answer
+        raise AssertionError("a stream ends with Done")
+
+    def stream(
+        self,
+        question: str,
+        *,
+        mode: Mode = "llm",
+        filters: Filters = Filters(),  # noqa: B008  # frozen
+        deadline: float | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Generator[Event, None, None]:
+        """Yield Sources, then perhaps Extract and sentences, then Done; closing stops the LLM.
+
+        `cancelled` is asked for every token: a generator cannot be closed from another thread.
+        """
+        start = time.perf_counter()
+        index = self._index
+        retrieval = self._retrieve(index, question, 10, "reranked", filters)
+        yield Sources(retrieval)
+        timings = dict(retrieval.timings_ms)
+        blank = Answer(
+            question,
+            "abstained",
+            hits=retrieval.hits,
+            degraded=retrieval.degraded,
+            generation=retrieval.generation,
+            timings_ms=timings,
+            message=NOT_FOUND,
+        )
+        if answerability(question, retrieval.hits) < self.settings.min_answerability:
+            timings["total"] = _ms(start)
+            yield Done(blank)
+            return
+        part = time.perf_counter()
+        passages, withheld = self._pack(retrieval)
+        if withheld:
+            blank = _degrade(blank, f"evidence: {withheld} instruction-like sentences withheld")
+        if not passages or self._token_embedder is None:
+            # Without token vectors no sentence can be checked, and nothing unchecked is shown.
+            timings["total"] = _ms(start)
+            yield Done(blank)
+            return
+        grounds = Grounds(passages, self._token_embedder)
+        query = self._token_embedder.embed_query(question)
+        sentences, quotes = extract(query, grounds, max_sentences=self.settings.max_sentences)
+        timings["extract"] = _ms(part)
+        timings["total"] = _ms(start)
+        extractive = dataclasses.replace(
+            blank,
+            status="answered" if sentences else "abstained",
+            sentences=sentences,
+            citations=quotes,
+            model="extractive",
+        )
+        if mode == "extractive":
+            yield Done(extractive)
+            return
+        if self._llm is None:
+            yield Done(_degrade(extractive, "llm"))
+            return
+        yield Extract(dataclasses.replace(extractive, timings_ms=dict(timings)))
+
+        def stop() -> str:
+            if cancelled():
+                return "cancelled"
+            return "deadline" if deadline is not None and time.monotonic() > deadline else ""
+
+        writer = AnswerWriter(self.settings, self._llm, question, grounds, stop)
+        part = time.perf_counter()
+        first: float | None = None
+        with closing(writer.sentences()) as written:
+            for sentence, new in written:
+                if first is None:
+                    first = timings["first_sentence"] = _ms(start)
+                yield SentenceReady(sentence, new)
+        timings["llm"] = _ms(part)
+        timings["total"] = _ms(start)
+        yield Done(writer.finish(blank, extractive))
+
+    def _pack(self, retrieval: Retrieval) -> tuple[tuple[Passage, ...], int]:
+        llm = self._llm
+        return pack_evidence(
+            retrieval.hits,
+            retrieval.documents,
+            count_tokens=llm.count_tokens if llm is not None else lambda text: len(text) // 4,
+            max_tokens=self.settings.evidence_tokens,
+            max_passages=self.settings.evidence_passages,
+        )
+
+
+def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
+    """Load models and index. Raises ModelError, IndexStoreError or LLMError; takes seconds.
+
+    With `llm` False, or where the LLM cannot be loaded, answers are extractive.
+    """
+    from rag.loading import load_embedders, load_llm, load_reranker
+
+    store = GenerationStore(settings.data_dir / "index")
+    store.current()  # fails at once, before seconds of loading
+    embedder, token_embedder = load_embedders(settings)
+    index, problems = load_index(
+        store, embedder=embedder.fingerprint, token_embedder=token_embedder.fingerprint
+    )
+    for problem in problems:
+        logger.warning("%s", problem)
+    reranker = load_reranker(settings)
+    return RagPipeline(
+        settings,
+        store,
+        index,
+        embedder=embedder,
+        token_embedder=token_embedder,
+        reranker=reranker,
+        llm=load_llm(settings) if llm else None,
+        problems=problems,
+    )
+
+
+def _ms(start: float) -> float:
+    return round((time.perf_counter() - start) * 1000, 1)
+
+
+def _degrade(answer: Answer, what: str) -> Answer:
+    return dataclasses.replace(answer, degraded=(*answer.degraded, what))

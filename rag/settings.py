@@ -1,0 +1,98 @@
+"""Every tunable, its default and its environment name: `RAG_` and the field's name in capitals.
+
+The only module that reads the environment. A name that is not here fails at load, so that a typo
+cannot pass for a setting.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rag.errors import SettingsError
+
+_PREFIX = "RAG_"
+
+
+class Settings(BaseSettings):
+    """All settings. A model is a name of `rag models list`, a local path, or a hub name."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+
+    # Where things are
+    data_dir: Path = Field(Path(".data"), description="index and databases")
+    model_dir: Path | None = Field(None, description="models; default: the user's cache folder")
+
+    # Models
+    embedder: str = "bge-small-en-v1.5"
+    embedder_query_prefix: str = "Represent this sentence for searching relevant passages: "
+    token_embedder: str = "answerai-colbert-small-v1"
+    token_query_prefix: str = "[unused0] "
+    token_document_prefix: str = "[unused1] "
+    reranker: str = Field("ms-marco-minilm-l12-v2", description='cross-encoder; "" for none')
+    threads: int | None = Field(None, ge=1, description="CPU threads a model; default: all cores")
+
+    # LLM
+    llm_backend: Literal["llamacpp", "transformers", "openai"] = "llamacpp"
+    llm: str = Field("qwen2.5-coder-1.5b", description="model of llamacpp and transformers")
+    llm_url: str = Field("", description="base URL of an OpenAI-compatible endpoint")
+    llm_model: str = Field("", description="model name at that endpoint")
+    llm_api_key: SecretStr | None = None
+    llm_timeout_s: float = Field(120.0, gt=0)
+    llm_context_tokens: int = Field(4096, ge=1024)
+
+    # Ingest
+    chunk_tokens: int = Field(200, ge=32, le=480, description="of the embedder, at most a chunk")
+    chunk_overlap_tokens: int = Field(40, ge=0)
+    max_file_bytes: int = Field(20_000_000, ge=1)
+
+    # Retrieval
+    rerank_depth: int = Field(12, ge=0, description="candidates that the cross-encoder scores")
+    rerank_budget_ms: float = Field(600.0, gt=0, description="time for scoring them")
+    rerank_weights: dict[str, float] = Field(
+        {"late": 1.0, "dense": 0.2, "bm25": 0.02, "cross_encoder": 0.01},
+        description="of the scores that order the reranked hits",
+    )
+
+    # Answer
+    evidence_tokens: int = Field(420, ge=100, description="of passages in the prompt")
+    evidence_passages: int = Field(4, ge=1, le=9)
+    max_sentences: int = Field(4, ge=1, le=8)
+    answer_tokens: int = Field(180, ge=32, description="at most written by the LLM")
+    min_support: float = Field(0.5, ge=0, le=1, description="below it a sentence is not shown")
+    min_answerability: float = Field(0.5, ge=0, le=1, description="below it the service abstains")
+    verify_with_llm: bool = Field(False, description="ask the LLM yes or no for each sentence")
+
+    # Service
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    ingest_token: SecretStr | None = Field(None, description="enables POST /v1/ingest")
+    max_body_bytes: int = Field(1_000_000, ge=1)
+    max_upload_bytes: int = Field(50_000_000, ge=1)
+    max_question_chars: int = Field(2_000, ge=1)
+    max_concurrency: int = Field(2, ge=1)
+    max_queue: int = Field(16, ge=0)
+    deadline_s: float = Field(120.0, gt=0)
+    heartbeat_s: float = Field(15.0, gt=0)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; `overrides` win. Raises SettingsError, which names the setting."""
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0]}?" if near else "; see rag/settings.py for all of them"
+            raise SettingsError(f"{name} is not a setting{hint}")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']} (got {first['input']!r})") from error
