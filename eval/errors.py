@@ -1,0 +1,25 @@
+"""What can go wrong in this package; every message says what to do next.
+
+EvalError
+|- CaseFileError     a case file cannot be read, or a line of it is wrong
+|- ResultFileError   a result file cannot be compared
+`- BenchError        a measured command failed
+"""
+
+from __future__ import annotations
+
+
+class EvalError(Exception):
+    """Base of every error that a user of `python -m eval` may meet."""
+
+
+class CaseFileError(EvalError):
+    """A case file cannot be read, or a line of it is wrong."""
+
+
+class ResultFileError(EvalError):
+    """A result file cannot be read or compared."""
+
+
+class BenchError(EvalError):
+    """A command whose time was to be taken failed."""
