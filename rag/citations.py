@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ingest.documents import Document
+from ingest.documents import Document, Unit
 from rag.answers import Citation, line_span
-from rag.evidence import Passage, Unit
+from rag.evidence import Passage
 from rag.prompts import NOT_IN_SOURCES
 
 _LABEL = r"[\[【]\s*\d+(?:\s*[,;]\s*\d+)*\s*[\]】]"
@@ -139,7 +139,7 @@ def is_valid(citation: Citation, passages: Iterable[Passage], document: Document
     """Tell whether the passage was in the prompt and the quote stands at its offsets in it."""
     return document.text[citation.start : citation.end] == citation.quote and any(
         passage.document.id == citation.doc_id
-        and passage.start <= citation.start
-        and citation.end <= passage.end
+        and passage.units[0].start <= citation.start
+        and citation.end <= passage.units[-1].end
         for passage in passages
     )

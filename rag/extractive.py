@@ -6,38 +6,39 @@ cannot.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping, Sequence
 
+from ingest.documents import Unit
 from rag.answers import Citation, Sentence
 from rag.citations import make_citation
-from rag.evidence import Passage, Unit
-from rag.grounding import Grounds
+from rag.evidence import Passage
 
-_PASSAGE_WEIGHT = (
-    0.5  # of a passage's score against its unit's: a good unit in a bad passage misleads
-)
+_PASSAGE_WEIGHT = 0.5  # of a passage's score: a good unit of a bad passage misleads
 _WITHIN = 0.12  # units this much below the best are left out
+_MIN_WORDS = 5  # shorter units are labels
 
 
 def extract(
-    query: NDArray[np.float32], grounds: Grounds, *, max_sentences: int
+    passages: Sequence[Passage], similarity: Mapping[Unit, float], *, max_sentences: int
 ) -> tuple[tuple[Sentence, ...], tuple[Citation, ...]]:
-    """Return up to `max_sentences` quotes that are closest to the question, best passage first.
+    """Return up to `max_sentences` quotes that are closest to the question, in reading order.
 
-    `query` holds the question's token vectors. A unit that repeats a chosen one is skipped.
+    `similarity` is that of each unit to the question. A unit that repeats a chosen one is skipped.
     """
-    scored = [
-        (similarity + _PASSAGE_WEIGHT * passage.score, passage, unit)
-        for passage, unit, similarity in grounds.similarities(query)
-        if len(unit.plain.split()) >= 4 and not unit.plain.rstrip().endswith(("?", ":"))
-    ]
-    scored.sort(key=lambda item: -item[0])
+    scored = sorted(
+        (
+            (similarity[unit] + _PASSAGE_WEIGHT * passage.score, passage, unit)
+            for passage in passages
+            for unit in passage.units
+            if len(unit.plain.split()) >= _MIN_WORDS and unit.plain[-1] not in "?:"
+        ),
+        key=lambda item: -item[0],
+    )
     chosen: list[tuple[Passage, Unit]] = []
     for score, passage, unit in scored:
         if len(chosen) == max_sentences or score < scored[0][0] - _WITHIN:
             break
-        if not any(_repeats(unit.plain, other.plain) for _, other in chosen):
+        if not any(repeats(unit.plain, other.plain) for _, other in chosen):
             chosen.append((passage, unit))
     chosen.sort(key=lambda item: (item[0].label, item[1].start))
     citations = tuple(
@@ -51,6 +52,7 @@ def extract(
     return sentences, citations
 
 
-def _repeats(text: str, other: str) -> bool:
+def repeats(text: str, other: str) -> bool:
+    """Tell whether most words of the shorter text stand in the longer one."""
     words, known = set(text.lower().split()), set(other.lower().split())
-    return len(words & known) > 0.7 * min(len(words), len(known))
+    return len(words & known) > 0.75 * min(len(words), len(known))

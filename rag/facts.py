@@ -6,6 +6,7 @@ source, or the claim is not supported.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -18,12 +19,17 @@ _SCALES = {
     "k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9,
     "t": 1e12, "trillion": 1e12,
 }  # fmt: skip
-_UNITS = {
-    "%": "%", "percent": "%", "ms": "ms", "millisecond": "ms", "s": "s", "sec": "s", "second": "s",
-    "min": "min", "minute": "min", "h": "h", "hr": "h", "hour": "h", "d": "day", "day": "day",
-    "week": "week", "month": "month", "year": "year", "kb": "kb", "mb": "mb", "gb": "gb",
-    "tb": "tb", "pb": "pb", "byte": "byte", "qps": "qps", "rps": "rps", "x": "x", "×": "x", "time": "x",
-    "token": "token", "gpu": "gpu",
+# Units and what they are of their base unit: 0.5 s is 500 ms, 0.4 TB is 400 GB.
+_BASE = {
+    "%": ("%", 1.0), "x": ("x", 1.0), "day": ("day", 1.0), "week": ("day", 7.0),
+    "month": ("month", 1.0), "year": ("year", 1.0), "qps": ("qps", 1.0), "token": ("token", 1.0),
+    "gpu": ("gpu", 1.0), "ms": ("s", 1e-3), "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
+    "byte": ("byte", 1.0), "kb": ("byte", 1e3), "mb": ("byte", 1e6), "gb": ("byte", 1e9),
+    "tb": ("byte", 1e12), "pb": ("byte", 1e15),
+}  # fmt: skip
+_SPELLINGS = {
+    "percent": "%", "×": "x", "time": "x", "times": "x", "millisecond": "ms", "sec": "s",
+    "second": "s", "minute": "min", "hr": "h", "hour": "h", "d": "day", "rps": "qps",
 }  # fmt: skip
 _NUMBER = re.compile(
     r"(?<![\w.])[~≈<>≤≥$+−-]?(?P<value>\d[\d,]*(?:\.\d+)?)(?P<plus>\+)?"
@@ -52,22 +58,27 @@ def numbers(text: str) -> set[Number]:
     found: set[Number] = set()
     pending: list[float] = []
     for match in _NUMBER.finditer(text):
-        value = float(match["value"].replace(",", "")) * _SCALES.get(
-            (match["scale"] or "").lower(), 1.0
-        )
-        unit = _UNITS.get((match["unit"] or "").lower().rstrip("s") or "", "") or _UNITS.get(
-            (match["unit"] or "").lower(), ""
-        )
-        if _RANGE.match(text, match.start("value")) and not unit:
+        scale = _SCALES.get((match["scale"] or "").lower(), 1.0)
+        value = float(match["value"].replace(",", "")) * scale
+        unit, factor = _unit(match["unit"] or "")
+        if not unit and _RANGE.match(text, match.start("value")):
             pending.append(value)  # the first end of a range: its unit follows the second
             continue
-        found.update(Number(number, unit) for number in [*pending, value])
+        found.update(Number(number * factor, unit) for number in [*pending, value])
         pending.clear()
     found.update(Number(value, "") for value in pending)
-    for word in re.findall(r"[a-z]+", text.lower()):
-        if word in _WORDS:
-            found.add(Number(_WORDS[word], ""))
-    return found
+    words = re.findall(r"[a-z]+", text.lower())
+    return found | {Number(_WORDS[word], "") for word in words if word in _WORDS}
+
+
+def _unit(word: str) -> tuple[str, float]:
+    """Return the base unit and how many of it make one of `word`; "" where it is no unit."""
+    word = word.lower()
+    for form in (word, word.removesuffix("s")):
+        form = _SPELLINGS.get(form, form)
+        if form in _BASE:
+            return _BASE[form]
+    return "", 1.0
 
 
 def missing_numbers(claim: str, source: str) -> list[str]:
@@ -79,14 +90,15 @@ def missing_numbers(claim: str, source: str) -> list[str]:
     stated = numbers(source)
     required = numbers(claim) - {Number(value, "") for value in (0.0, 0.5, 1.0, 2.0, 3.0)}
     return sorted(
-        f"{number.value:g}{' ' + number.unit if number.unit else ''}"
+        f"{number.value:g} {number.unit}".strip()
         for number in required
-        if not any(
-            abs(number.value - other.value) <= 1e-9 * max(1.0, abs(number.value))
-            and (number.unit == other.unit or not number.unit or not other.unit)
-            for other in stated
-        )
+        if not any(_equal(number, other) for other in stated)
     )
+
+
+def _equal(one: Number, other: Number) -> bool:
+    same_unit = one.unit == other.unit or not one.unit or not other.unit
+    return same_unit and math.isclose(one.value, other.value, rel_tol=1e-6)
 
 
 def names(text: str) -> set[str]:
@@ -105,7 +117,7 @@ def names(text: str) -> set[str]:
             or (capitals and not starts_sentence)
         ):
             continue
-        if capitals == 1 and word in ("I", "A"):
+        if word in ("I", "A") or _unit(word)[0]:
             continue
         found.add(word)
     return found

@@ -16,6 +16,7 @@ from index.embedding import (
 from rag.errors import SettingsError
 from rag.llm import LLM
 from rag.models import ModelStore
+from rag.prompts import answer_prefix
 from rag.reranking import CrossEncoderReranker, Reranker
 from rag.settings import Settings
 
@@ -94,9 +95,13 @@ def load_llm(settings: Settings) -> LLM:
 
     from rag.llm.llamacpp import LlamaCppLLM
 
-    return LlamaCppLLM(
+    llm = LlamaCppLLM(
         Path(reference),
         name=settings.llm,
         context_tokens=settings.llm_context_tokens,
         threads=settings.threads,
+        slots=2,  # one keeps the prefix of answers, the other that of yes-or-no questions
     )
+    # Every later prompt starts with these 300 tokens: 4 s that no question has to wait for.
+    llm.complete(answer_prefix(settings.max_sentences), max_tokens=1)
+    return llm

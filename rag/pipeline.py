@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -20,8 +21,18 @@ from index.hybrid import HybridIndex, load_index
 from index.storage import GenerationStore
 from ingest.documents import Chunk, Document
 from rag.abstention import answerability
-from rag.answers import Answer, Done, Event, Extract, Mode, Retrieval, SentenceReady, Sources
-from rag.evidence import Passage, pack_evidence
+from rag.answers import (
+    Answer,
+    Done,
+    Event,
+    Extract,
+    Mode,
+    Retrieval,
+    SentenceReady,
+    Sources,
+    Status,
+)
+from rag.evidence import Passage, collect_passages, focus
 from rag.extractive import extract
 from rag.grounding import Grounds
 from rag.llm import LLM
@@ -43,6 +54,16 @@ class DocumentInfo:
     title: str
     chunks: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What reading the passages gave: the extractive answer, and what an LLM may write from."""
+
+    extract: Answer
+    answerability: float
+    passages: tuple[Passage, ...] = ()
+    grounds: Grounds | None = None
 
 
 class RagPipeline:
@@ -184,106 +205,125 @@ class RagPipeline:
         `cancelled` is asked for every token: a generator cannot be closed from another thread.
         """
         start = time.perf_counter()
-        index = self._index
-        retrieval = self._retrieve(index, question, 10, "reranked", filters)
+        retrieval = self._retrieve(self._index, question, 10, "reranked", filters)
         yield Sources(retrieval)
         timings = dict(retrieval.timings_ms)
-        blank = Answer(
-            question,
-            "abstained",
-            hits=retrieval.hits,
-            degraded=retrieval.degraded,
-            generation=retrieval.generation,
-            timings_ms=timings,
-            message=NOT_FOUND,
-        )
-        if answerability(question, retrieval.hits) < self.settings.min_answerability:
-            timings["total"] = _ms(start)
-            yield Done(blank)
-            return
-        part = time.perf_counter()
-        passages, withheld = self._pack(retrieval)
-        if withheld:
-            blank = _degrade(blank, f"evidence: {withheld} instruction-like sentences withheld")
-        if not passages or self._token_embedder is None:
-            # Without token vectors no sentence can be checked, and nothing unchecked is shown.
-            timings["total"] = _ms(start)
-            yield Done(blank)
-            return
-        grounds = Grounds(passages, self._token_embedder)
-        query = self._token_embedder.embed_query(question)
-        sentences, quotes = extract(query, grounds, max_sentences=self.settings.max_sentences)
-        timings["extract"] = _ms(part)
+        found = self._read(retrieval, mode, timings)
         timings["total"] = _ms(start)
-        extractive = dataclasses.replace(
-            blank,
-            status="answered" if sentences else "abstained",
-            sentences=sentences,
-            citations=quotes,
-            model="extractive",
-        )
-        if mode == "extractive":
-            yield Done(extractive)
+        if found.grounds is None or mode == "extractive":
+            yield Done(found.extract)
             return
         if self._llm is None:
-            yield Done(_degrade(extractive, "llm"))
+            yield Done(_degrade(found.extract, "llm"))
             return
-        yield Extract(dataclasses.replace(extractive, timings_ms=dict(timings)))
+        yield Extract(dataclasses.replace(found.extract, timings_ms=dict(timings)))
 
         def stop() -> str:
             if cancelled():
                 return "cancelled"
             return "deadline" if deadline is not None and time.monotonic() > deadline else ""
 
-        writer = AnswerWriter(self.settings, self._llm, question, grounds, stop)
         part = time.perf_counter()
-        first: float | None = None
+        writer = AnswerWriter(
+            self.settings, self._llm, question, found.passages, found.grounds, stop
+        )
         with closing(writer.sentences()) as written:
             for sentence, new in written:
-                if first is None:
-                    first = timings["first_sentence"] = _ms(start)
+                timings.setdefault("first_sentence", _ms(start))
                 yield SentenceReady(sentence, new)
         timings["llm"] = _ms(part)
         timings["total"] = _ms(start)
-        yield Done(writer.finish(blank, extractive))
+        yield Done(self._finish(writer, found))
 
-    def _pack(self, retrieval: Retrieval) -> tuple[tuple[Passage, ...], int]:
-        llm = self._llm
-        return pack_evidence(
-            retrieval.hits,
-            retrieval.documents,
-            count_tokens=llm.count_tokens if llm is not None else lambda text: len(text) // 4,
-            max_tokens=self.settings.evidence_tokens,
-            max_passages=self.settings.evidence_passages,
+    def _read(self, retrieval: Retrieval, mode: Mode, timings: dict[str, float]) -> _Found:
+        """Decide whether to answer, and from what; `timings` becomes that of the answer."""
+        start = time.perf_counter()
+        settings, question = self.settings, retrieval.query
+        nothing = Answer(
+            question,
+            "abstained",
+            hits=retrieval.hits,
+            model="extractive",
+            degraded=retrieval.degraded,
+            generation=retrieval.generation,
+            timings_ms=timings,
+            message=NOT_FOUND,
         )
+        if self._token_embedder is None:
+            # Without token vectors no sentence can be checked, and nothing unchecked is shown.
+            return _Found(nothing, 0.0)
+        answerable = answerability(question, retrieval.hits)
+        judged = mode == "llm" and self._llm is not None
+        least = settings.min_answerability if judged else settings.min_answerability_extractive
+        passages, withheld = collect_passages(
+            retrieval.hits, retrieval.documents, max_passages=settings.evidence_passages
+        )
+        if withheld:
+            nothing = _degrade(nothing, f"evidence: {withheld} instruction-like sentences withheld")
+        if answerable < least or not passages:
+            return _Found(nothing, answerable)
+        grounds = Grounds(passages, self._token_embedder)
+        similarity = grounds.similarity(self._token_embedder.embed_query(question))
+        sentences, quotes = extract(passages, similarity, max_sentences=settings.max_sentences)
+        status: Status = "answered" if sentences else "abstained"
+        answer = dataclasses.replace(nothing, status=status, sentences=sentences, citations=quotes)
+        evidence = focus(passages, similarity, max_tokens=settings.evidence_tokens)
+        timings["extract"] = _ms(start)
+        return _Found(answer, answerable, evidence, grounds)
+
+    def _finish(self, writer: AnswerWriter, found: _Found) -> Answer:
+        """Return what was kept; the extract where the LLM failed or refuses a good match."""
+        answer = dataclasses.replace(
+            found.extract,
+            model=writer.llm.name,
+            rejected=tuple(writer.rejected),
+            degraded=(*found.extract.degraded, *writer.degraded),
+        )
+        if writer.kept:
+            return dataclasses.replace(
+                answer,
+                status="answered" if writer.is_whole else "partial",
+                sentences=tuple(writer.kept),
+                citations=tuple(writer.citations),
+            )
+        overruled = (
+            writer.refused and found.answerability >= self.settings.min_answerability_refused
+        )
+        if "llm" in writer.degraded or overruled:
+            status: Status = "partial" if answer.sentences else "abstained"
+            return dataclasses.replace(answer, status=status, model="extractive")
+        return dataclasses.replace(answer, status="abstained", sentences=(), citations=())
 
 
 def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
     """Load models and index. Raises ModelError, IndexStoreError or LLMError; takes seconds.
 
-    With `llm` False, or where the LLM cannot be loaded, answers are extractive.
+    With `llm` False answers are extractive.
     """
     from rag.loading import load_embedders, load_llm, load_reranker
 
     store = GenerationStore(settings.data_dir / "index")
     store.current()  # fails at once, before seconds of loading
-    embedder, token_embedder = load_embedders(settings)
-    index, problems = load_index(
-        store, embedder=embedder.fingerprint, token_embedder=token_embedder.fingerprint
-    )
-    for problem in problems:
-        logger.warning("%s", problem)
-    reranker = load_reranker(settings)
-    return RagPipeline(
-        settings,
-        store,
-        index,
-        embedder=embedder,
-        token_embedder=token_embedder,
-        reranker=reranker,
-        llm=load_llm(settings) if llm else None,
-        problems=problems,
-    )
+    with ThreadPoolExecutor(1) as pool:
+        # llama.cpp reads its weights while torch is being imported.
+        loading = pool.submit(load_llm, settings) if llm else None
+        embedder, token_embedder = load_embedders(settings)
+        index, problems = load_index(
+            store, embedder=embedder.fingerprint, token_embedder=token_embedder.fingerprint
+        )
+        reranker = load_reranker(settings)
+        for problem in problems:
+            logger.warning("%s", problem)
+        return RagPipeline(
+            settings,
+            store,
+            index,
+            embedder=embedder,
+            token_embedder=token_embedder,
+            reranker=reranker,
+            llm=loading.result() if loading else None,
+            problems=problems,
+        )
 
 
 def _ms(start: float) -> float:

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     llm_model: str = Field("", description="model name at that endpoint")
     llm_api_key: SecretStr | None = None
     llm_timeout_s: float = Field(120.0, gt=0)
-    llm_context_tokens: int = Field(4096, ge=1024)
+    llm_context_tokens: int = Field(2048, ge=1024)
 
     # Ingest
     chunk_tokens: int = Field(200, ge=32, le=480, description="of the embedder, at most a chunk")
@@ -60,13 +60,22 @@ class Settings(BaseSettings):
     )
 
     # Answer
-    evidence_tokens: int = Field(420, ge=100, description="of passages in the prompt")
-    evidence_passages: int = Field(4, ge=1, le=9)
-    max_sentences: int = Field(4, ge=1, le=8)
+    evidence_tokens: int = Field(330, ge=100, description="of passages in the prompt")
+    evidence_passages: int = Field(5, ge=1, le=9, description="looked at for an answer")
+    max_sentences: int = Field(3, ge=1, le=8)
     answer_tokens: int = Field(180, ge=32, description="at most written by the LLM")
     min_support: float = Field(0.5, ge=0, le=1, description="below it a sentence is not shown")
-    min_answerability: float = Field(0.5, ge=0, le=1, description="below it the service abstains")
-    verify_with_llm: bool = Field(False, description="ask the LLM yes or no for each sentence")
+    min_answerability: float = Field(0.25, ge=0, le=1, description="below it nobody answers")
+    min_answerability_extractive: float = Field(
+        0.4, ge=0, le=1, description="the same where no LLM judges the passages, too"
+    )
+    min_answerability_refused: float = Field(
+        0.85, ge=0, le=1, description="from it the extract is shown though the LLM finds no answer"
+    )
+    min_relevance: float = Field(
+        0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"
+    )
+    verify_with_llm: bool = Field(True, description="ask the LLM about sentences in doubt")
 
     # Service
     host: str = "127.0.0.1"

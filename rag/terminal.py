@@ -96,9 +96,8 @@ def _print_foot(answer: Answer) -> None:
     if answer.degraded:
         err.print(f"[yellow]degraded: {escape(', '.join(answer.degraded))}[/yellow]")
     seconds = answer.timings_ms.get("total", 0.0) / 1000
-    err.print(
-        f"[dim]{escape(answer.status)} by {escape(answer.model or 'search')} in {seconds:.1f} s[/dim]"
-    )
+    by = answer.model or "search"
+    err.print(f"[dim]{escape(answer.status)} by {escape(by)} in {seconds:.1f} s[/dim]")
 
 
 def print_hits(found: Mapping[str, Any]) -> None:

@@ -6,21 +6,23 @@ reason. Knows nothing of retrieval.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 
 from rag import citations as citing
-from rag.answers import Answer, Citation, Rejected, Sentence
+from rag.answers import Citation, Rejected, Sentence
 from rag.errors import LLMError
-from rag.evidence import best_at_the_edges
-from rag.grounding import Grounds, Support, Verifier
+from rag.evidence import Passage, best_at_the_edges
+from rag.extractive import repeats
+from rag.grounding import Grounds, Support, verified
 from rag.llm import LLM
 from rag.prompts import answer_format, answer_messages, verify_messages
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_REPEATS = "repeats another sentence"
 
 
 class AnswerWriter:
@@ -31,14 +33,18 @@ class AnswerWriter:
         settings: Settings,
         llm: LLM,
         question: str,
+        passages: Sequence[Passage],
         grounds: Grounds,
         stop: Callable[[], str],
     ) -> None:
-        """`stop` says why the generation must end, or nothing; it is asked for every piece."""
+        """Write about `question` from `passages`, whose units are in `grounds`.
+
+        `stop` says why the generation must end, or nothing; it is asked for every piece.
+        """
         self.settings = settings
         self.llm, self.question, self.stop = llm, question, stop
         self.grounds = grounds
-        self.passages = {passage.label: passage for passage in grounds.passages}
+        self.passages = {passage.label: passage for passage in passages}
         self.kept: list[Sentence] = []
         self.citations: list[Citation] = []
         self.rejected: list[Rejected] = []
@@ -87,22 +93,25 @@ class AnswerWriter:
         unknown = [n for n in draft.labels if n not in self.passages]
         if unknown:
             self.rejected.append(Rejected(draft.text, f"unknown label {unknown}"))
-        if any(draft.text == sentence.text for sentence in self.kept):
-            self.rejected.append(Rejected(draft.text, "repeated"))
+        if any(repeats(draft.text, sentence.text) for sentence in self.kept):
+            self.rejected.append(Rejected(draft.text, _REPEATS))
             return None
-        verify = self._verifier()
-        floor = self.settings.min_support
-        checked = [self.grounds.check(draft.text, passage, verify) for passage in known]
-        good = [support for support in checked if support.score >= floor]
-        if not good:
-            others = [p for p in self.passages.values() if p not in known]
-            again = [self.grounds.check(draft.text, passage, verify) for passage in others]
-            good = [max(again, key=lambda support: support.score)] if again else []
-            good = [support for support in good if support.score >= floor]
-        if not good:
-            reason = checked[0].reason if checked else "no citation, and no passage states it"
-            self.rejected.append(Rejected(draft.text, reason))
+        if self.grounds.relevance(self.question, draft.text) < self.settings.min_relevance:
+            self.rejected.append(Rejected(draft.text, "does not address the question"))
             return None
+        others = [passage for passage in self.passages.values() if passage not in known]
+        cited = self.grounds.check(draft.text, known)
+        best = next(iter(cited), None)
+        if best is None or best.score < self.settings.min_support:
+            best = max([*cited, *self.grounds.check(draft.text, others)], key=lambda s: s.score)
+        if self.settings.verify_with_llm:
+            best = verified(best, draft.text, self._stated)
+        if best.score < self.settings.min_support:
+            self.rejected.append(Rejected(draft.text, best.reason))
+            return None
+        good = [best]
+        if best.passage in known:
+            good += [s for s in cited[1:] if s.score >= self.settings.min_support]
         new: list[Citation] = []
         ids = tuple(dict.fromkeys(self._cite(support, new) for support in good))
         sentence = Sentence(draft.text, ids)
@@ -126,32 +135,10 @@ class AnswerWriter:
         new.append(citation)
         return citation.id
 
-    def _verifier(self) -> Verifier | None:
-        if not self.settings.verify_with_llm:
-            return None
-        return lambda claim, source: self.llm.yes_probability(verify_messages(claim, source))
+    def _stated(self, claim: str, source: str) -> float | None:
+        return self.llm.yes_probability(verify_messages(claim, source))
 
-    def finish(self, blank: Answer, extractive: Answer) -> Answer:
-        """Return the answer: what was kept; else, unless the model refused, the extract."""
-        common = dataclasses.replace(
-            blank,
-            model=self.llm.name,
-            rejected=tuple(self.rejected),
-            degraded=(*blank.degraded, *self.degraded),
-        )
-        if self.kept:
-            return dataclasses.replace(
-                common,
-                status="partial" if self.rejected or self.degraded else "answered",
-                sentences=tuple(self.kept),
-                citations=tuple(self.citations),
-            )
-        if self.refused or not extractive.sentences:
-            return common
-        return dataclasses.replace(
-            common,
-            status="partial",
-            sentences=extractive.sentences,
-            citations=extractive.citations,
-            model=extractive.model,
-        )
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was cut off, and nothing left out but repetitions."""
+        return not self.degraded and all(r.reason == _REPEATS for r in self.rejected)

@@ -81,12 +81,13 @@ def _start(model_path: Path, key: str, context_tokens: int, threads: int, slots:
 
     params = CommonParams()
     params.model.path = str(model_path)
-    # Mapped pages are dropped once repacked: 1.34 GB instead of 1.94 GB for the 1.5B model.
     params.load_mode = llama_load_mode.LLAMA_LOAD_MODE_MMAP
     params.n_ctx = context_tokens * slots
     params.n_parallel = slots
     params.n_batch = params.n_ubatch = _TOKENS_A_STEP
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    # Repacked weights write 15% faster, but read the prompt 6% slower and take 0.6 GB more.
+    params.no_extra_bufts = True
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.verbosity = 0  # above 0 it writes to stdout and stderr
     params.hostnames = ["127.0.0.1"]
