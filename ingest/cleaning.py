@@ -22,6 +22,7 @@ _PLAUSIBLE = frozenset("─│┌┐└┘├┤┬┴┼←↑→↓↔⇒✅�
 _CODE_PAGES = ("cp1252", "cp1254", "cp1250", "cp1251", "cp1253", "latin-1", "mac_roman", "cp437")
 
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
+_REFERENCES = re.compile(r"^Sources?:[^\n]*$", re.MULTILINE)  # where facts come from, not facts
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _BADGE_HOSTS = r"(?:img\.shields\.io|badge\.fury\.io|badgen\.net|[^()\s]{0,200}\bbadges?\b)"
 _BADGE_IMAGE = rf"!\[[^\]\n]{{0,200}}\]\(\s*(?:https?://)?{_BADGE_HOSTS}[^()\n]{{0,500}}\)"
@@ -67,7 +68,7 @@ def repair_encoding(text: str) -> Repair:
 
 
 def mask_noise(text: str) -> str:
-    """Return `text` with comments and badges outside code blanked; same length, same lines."""
+    """Return `text` with comments, badges and source lines outside code blanked in place."""
     fences = [match.span() for match in _FENCE.finditer(text)]
 
     def blank(match: re.Match[str]) -> str:
@@ -75,7 +76,9 @@ def mask_noise(text: str) -> str:
             return match.group()
         return re.sub(r"[^\n]", " ", match.group())
 
-    return _BADGE.sub(blank, _COMMENT.sub(blank, text))
+    for noise in (_COMMENT, _BADGE, _REFERENCES):
+        text = noise.sub(blank, text)
+    return text
 
 
 def _code_page(lines: list[str]) -> str | None:

@@ -167,6 +167,7 @@ def _join_turns(text: str, segments: list[Segment]) -> list[Segment]:
             last is not None
             and last.kind == "turn"
             and segment.kind in ("paragraph", "list", "diagram", "code")
+            and text[segment.start] != ">"  # a note about the turn
             and _is_open(text, last)
         )
         if last is not None and continues:

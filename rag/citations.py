@@ -47,6 +47,8 @@ def parse_lines(pieces: Iterable[str]) -> Iterator[Draft]:
         while "\n" in buffer:
             line, buffer = buffer.split("\n", 1)
             yield from _draft(line)
+        if _is_refusal(buffer):
+            raise Refusal  # at once: what the model writes after it can be long, and is nothing
     yield from _draft(buffer)
 
 
@@ -92,7 +94,7 @@ def _from_object(item: object) -> Draft | None:
 def _draft(line: str) -> Iterator[Draft]:
     """Yield the sentences of a line; those without labels of their own share the next ones."""
     line = _BULLET.sub("", line).strip()
-    if line.upper().startswith(NOT_IN_SOURCES):
+    if _is_refusal(line):
         raise Refusal
     waiting: list[str] = []
     position = 0
@@ -103,6 +105,10 @@ def _draft(line: str) -> Iterator[Draft]:
         yield from (Draft(sentence, labels) for sentence in waiting)
         waiting = []
     yield from (Draft(sentence, ()) for sentence in _sentences(line[position:]))
+
+
+def _is_refusal(line: str) -> bool:
+    return line.lstrip().upper().startswith(NOT_IN_SOURCES)
 
 
 def _sentences(text: str) -> list[str]:

@@ -57,6 +57,10 @@ class AnswerWriter:
         try:
             with closing(self._pieces()) as pieces:
                 for draft in parse(pieces):
+                    if any(repeats(draft.text, sentence.text) for sentence in self.kept):
+                        # A small model that repeats itself has nothing more to say.
+                        self.rejected.append(Rejected(draft.text, _REPEATS))
+                        return
                     result = self._check(draft)
                     if result is not None:
                         yield result
@@ -93,9 +97,6 @@ class AnswerWriter:
         unknown = [n for n in draft.labels if n not in self.passages]
         if unknown:
             self.rejected.append(Rejected(draft.text, f"unknown label {unknown}"))
-        if any(repeats(draft.text, sentence.text) for sentence in self.kept):
-            self.rejected.append(Rejected(draft.text, _REPEATS))
-            return None
         if self.grounds.relevance(self.question, draft.text) < self.settings.min_relevance:
             self.rejected.append(Rejected(draft.text, "does not address the question"))
             return None

@@ -131,3 +131,15 @@ def test_importing_the_pipeline_loads_no_parser():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_may_ask_not_to_be_ingested(tmp_path):
+    (tmp_path / "a.md").write_text(
+        "---\ningest: false\n---\n\n# About these files\n\nNot for readers.\n"
+    )
+    (tmp_path / "b.md").write_text("# B\n\nA fact that is searched.\n\nSources: a book (page 7).\n")
+    result = ingest_paths([tmp_path], count_tokens=lambda text: len(text.split()))
+    assert [document.uri for document in result.documents] == ["b.md"]
+    assert result.report.skipped == [("a.md", "its front matter says `ingest: false`")]
+    assert "page 7" not in "".join(chunk.plain for chunk in result.chunks)
+    assert "page 7" in result.documents[0].text
