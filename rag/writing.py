@@ -23,6 +23,7 @@ from rag.settings import Settings
 logger = logging.getLogger(__name__)
 
 _REPEATS = "repeats another sentence"
+_MIN_WORDS = 4
 
 
 class AnswerWriter:
@@ -97,6 +98,9 @@ class AnswerWriter:
         unknown = [n for n in draft.labels if n not in self.passages]
         if unknown:
             self.rejected.append(Rejected(draft.text, f"unknown label {unknown}"))
+        if len(draft.text.split()) < _MIN_WORDS:
+            self.rejected.append(Rejected(draft.text, "says too little"))
+            return None
         if self.grounds.relevance(self.question, draft.text) < self.settings.min_relevance:
             self.rejected.append(Rejected(draft.text, "does not address the question"))
             return None
