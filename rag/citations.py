@@ -16,7 +16,7 @@ from rag.answers import Citation, line_span
 from rag.evidence import Passage
 from rag.prompts import NOT_IN_SOURCES
 
-_LABEL = r"[\[【]\s*\d+(?:\s*[,;]\s*\d+)*\s*[\]】]"
+_LABEL = r"[\[【]\s*\d{1,4}(?:\s*[,;]\s*\d{1,4})*\s*[\]】]"
 _LABEL_GROUP = re.compile(rf"{_LABEL}(?:\s*{_LABEL})*")
 _SENTENCE_END = re.compile(r"(?<=[^.\s][.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)\s+(?=[A-Z0-9\"'“])")
 _TRAILING = re.compile(rf"\s*(?:{_LABEL}\s*)+(?=[.!?]?\s*$)")
@@ -63,13 +63,14 @@ def parse_json(pieces: Iterable[str]) -> Iterator[Draft]:
     decoder = json.JSONDecoder()
     for piece in pieces:
         buffer += piece
-        while (
-            match := re.compile(r"\{\s*\"(?:text|sources)\"").search(buffer, position)
-        ) is not None:
+        while (match := _OBJECT.search(buffer, position)) is not None:
             try:
                 item, position = decoder.raw_decode(buffer, match.start())
             except ValueError:
                 break  # not complete yet
+            except RecursionError:  # brackets in brackets: nothing that was asked for
+                position = match.end()
+                continue
             draft = _from_object(item)
             if draft is not None:
                 found = True

@@ -15,13 +15,14 @@ from index.hits import Hit
 from ingest.documents import Chunk, Document, Unit
 
 _INSTRUCTION = re.compile(
-    r"""\b(?:ignore|disregard|forget|override)\b.{0,40}
-        \b(?:instruction|prompt|source|rule|context|above|previous)
-    |\b(?:system\s+prompt|you\s+are\s+now|new\s+instructions?|developer\s+mode|jailbreak)\b
+    r"""\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instructions?|prompts?|sources)\b
+    |\b(?:reveal|print|repeat|show|output)\b.{0,30}\bsystem\s+prompt\b
+    |\byou\s+are\s+now\s+(?:an?|in|the)\b
+    |\bnew\s+instructions?\s*:
     |\b(?:as\s+an?|dear)\s+(?:ai|assistant|language\s+model|llm)\b
-    |^\s*(?:system|assistant)\s*:
+    |^\s*(?:system|assistant)\s*:\s*you\b
     |<\|[^|]*\|>
-    |\b(?:you|the\s+assistant|the\s+model)\s+(?:must|should)\s+(?:now\s+)?
+    |\b(?:you|the\s+assistant|the\s+model)\s+must\s+(?:now\s+|only\s+|always\s+)?
         (?:answer|reply|respond|say|output)\b""",
     re.IGNORECASE | re.VERBOSE,
 )

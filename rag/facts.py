@@ -117,10 +117,16 @@ def names(text: str) -> set[str]:
             or (capitals and not starts_sentence)
         ):
             continue
-        if word in ("I", "A") or _unit(word)[0]:
+        if word in ("I", "A") or _unit(word)[0] or _is_quantity(word):
             continue
         found.add(word)
     return found
+
+
+def _is_quantity(word: str) -> bool:
+    """Tell whether `word` is a number with its scale or unit, such as 10K: no name."""
+    match = _NUMBER.fullmatch(word)
+    return match is not None and bool(match["scale"] or _unit(match["unit"] or "")[0])
 
 
 def missing_names(claim: str, source: str) -> list[str]:

@@ -73,7 +73,7 @@ class Grounds:
 
     def _check(self, sentence: str, query: NDArray[np.float32], passage: Passage) -> Support:
         best = [(unit, maxsim(query, self._vectors[unit])) for unit in passage.units]
-        units = _quote(best)
+        units = _quote(passage.document.text, best)
         source = passage.full_text
         if missing := [*missing_numbers(sentence, source), *missing_names(sentence, source)]:
             return Support(passage, units, 0.0, f"not in the passage: {', '.join(missing)}")
@@ -105,14 +105,20 @@ def _scaled(value: float, low: float, high: float) -> float:
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _quote(best: Sequence[tuple[Unit, NDArray[np.float32]]]) -> tuple[Unit, ...]:
-    """Pick the unit that covers the sentence best, and a neighbour where that helps."""
+def _quote(text: str, best: Sequence[tuple[Unit, NDArray[np.float32]]]) -> tuple[Unit, ...]:
+    """Pick the unit that covers the sentence best, and a neighbour where that helps.
+
+    A neighbour with words between is none: they may have been withheld, and would be quoted.
+    """
     means = [float(scores.mean()) for _, scores in best]
     top = int(np.argmax(means))
     chosen: tuple[int, ...] = (top,)
     gain = _QUOTE_GAIN
     for other in (top - 1, top + 1):
         if 0 <= other < len(best):
+            one, two = best[min(top, other)][0], best[max(top, other)][0]
+            if any(c.isalpha() for c in text[one.end : two.start]):
+                continue
             both = float(np.maximum(best[top][1], best[other][1]).mean())
             if both - means[top] > gain:
                 gain = both - means[top]

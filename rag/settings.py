@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as NotJson
 
 from rag.errors import SettingsError
 
@@ -105,3 +106,5 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"{name}: {first['msg']} (got {first['input']!r})") from error
+    except NotJson as error:
+        raise SettingsError(f"a list or table is written in JSON: {error}") from error
