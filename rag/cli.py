@@ -157,9 +157,10 @@ def search(
     from index.hits import Filters
     from rag.pipeline import build_pipeline
 
+    question = _question(question)
     pipeline = build_pipeline(_settings(data_dir), llm=False)
     filters = Filters(docs or (), headings or (), (), tags or ())
-    found = pipeline.retrieve(_question(question), k=k, stage=stage.value, filters=filters)
+    found = pipeline.retrieve(question, k=k, stage=stage.value, filters=filters)
     if as_json:
         _print_json(found.to_dict())
         return

@@ -89,7 +89,7 @@ def _endpoint(settings: Settings) -> list[Finding]:
     try:
         status = httpx.get(settings.llm_url.rstrip("/") + "/models", timeout=5).status_code
         detail, ok = f"{settings.llm_url} answers {status}", status < 500
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         detail, ok = f"{settings.llm_url}: {error}", False
     return [
         Finding(what="LLM endpoint", ok=ok, detail=detail, fix="start it, or correct RAG_LLM_URL")

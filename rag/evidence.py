@@ -15,7 +15,7 @@ from index.hits import Hit
 from ingest.documents import Chunk, Document, Unit
 
 _INSTRUCTION = re.compile(
-    r"""\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instructions?|prompts?|sources)\b
+    r"""\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instructions?|prompts?|sources|rules)\b
     |\b(?:reveal|print|repeat|show|output)\b.{0,30}\bsystem\s+prompt\b
     |\byou\s+are\s+now\s+(?:an?|in|the)\b
     |\bnew\s+instructions?\s*:
@@ -62,6 +62,12 @@ class Passage:
 def reads_like_an_instruction(text: str) -> bool:
     """Tell whether `text` addresses the model instead of the reader. A heuristic, not a proof."""
     return bool(_INSTRUCTION.search(text))
+
+
+def without_instructions(question: str) -> str:
+    """Return `question` without the sentences that address the model; perhaps nothing is left."""
+    sentences = re.split(r"(?<=[.!?])\s+|\n+", question)
+    return " ".join(s for s in sentences if s and not reads_like_an_instruction(s))
 
 
 def collect_passages(

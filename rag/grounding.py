@@ -27,7 +27,7 @@ Verifier = Callable[[str, str], float | None]  # (claim, source) -> P(the source
 # read off sentences that the default LLM wrote (eval/LOG.md): the mean cosine of a sentence's
 # tokens with their best match in the passage, and the share of its terms that the passage lacks.
 _COSINE = (0.70, 0.88)
-_NOVELTY = (0.75, 0.25)
+_NOVELTY = (0.6, 0.2)
 _UNSURE = (0.25, 0.75)  # between these the LLM is asked, if it may be
 _QUOTE_GAIN = 0.03  # a neighbouring unit joins the quote if it raises the cosine by this much
 
@@ -77,7 +77,7 @@ class Grounds:
         source = passage.full_text
         if missing := [*missing_numbers(sentence, source), *missing_names(sentence, source)]:
             return Support(passage, units, 0.0, f"not in the passage: {', '.join(missing)}")
-        if is_negated(sentence) and not is_negated(source):
+        if is_negated(sentence) and not any(is_negated(unit.plain) for unit in units):
             return Support(passage, units, 0.0, "the passage does not deny this")
         cosine = float(np.max([scores for _, scores in best], axis=0).mean())
         score = min(_scaled(cosine, *_COSINE), _scaled(novelty(sentence, source), *_NOVELTY))

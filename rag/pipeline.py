@@ -32,7 +32,7 @@ from rag.answers import (
     Sources,
     Status,
 )
-from rag.evidence import Passage, collect_passages, focus
+from rag.evidence import Passage, collect_passages, focus, without_instructions
 from rag.extractive import extract
 from rag.grounding import Grounds
 from rag.llm import LLM
@@ -118,14 +118,14 @@ class RagPipeline:
         """Take up a newer generation, if there is one; tells whether there was."""
         if self._store.current() == self.generation:
             return False
-        manifest = self._index.manifest
+        before, manifest = self.generation, self._index.manifest
         self._index, problems = load_index(
             self._store,
             embedder=manifest["embedder"],
             token_embedder=manifest["token_embedder"],
         )
         self.problems = tuple(problems)
-        return True
+        return self.generation != before  # the same one where the newer one is damaged
 
     def close(self) -> None:
         """Free the LLM."""
@@ -205,10 +205,11 @@ class RagPipeline:
         `cancelled` is asked for every token: a generator cannot be closed from another thread.
         """
         start = time.perf_counter()
-        retrieval = self._retrieve(self._index, question, 10, "reranked", filters)
+        asked = without_instructions(question)
+        retrieval = self._retrieve(self._index, asked or question, 10, "reranked", filters)
         yield Sources(retrieval)
         timings = dict(retrieval.timings_ms)
-        found = self._read(retrieval, mode, timings)
+        found = self._read(question, asked, retrieval, mode, timings)
         timings["total"] = _ms(start)
         if found.grounds is None or mode == "extractive":
             yield Done(found.extract)
@@ -225,7 +226,13 @@ class RagPipeline:
 
         part = time.perf_counter()
         writer = AnswerWriter(
-            self.settings, self._llm, question, found.passages, found.grounds, stop
+            self.settings,
+            self._llm,
+            asked,
+            found.passages,
+            found.grounds,
+            stop,
+            may_refuse=found.answerability < self.settings.must_answer_from,
         )
         with closing(writer.sentences()) as written:
             for sentence, new in written:
@@ -235,24 +242,37 @@ class RagPipeline:
         timings["total"] = _ms(start)
         yield Done(self._finish(writer, found))
 
-    def _read(self, retrieval: Retrieval, mode: Mode, timings: dict[str, float]) -> _Found:
-        """Decide whether to answer, and from what; `timings` becomes that of the answer."""
+    def _read(
+        self,
+        question: str,
+        asked: str,
+        retrieval: Retrieval,
+        mode: Mode,
+        timings: dict[str, float],
+    ) -> _Found:
+        """Decide whether to answer, and from what; `timings` becomes that of the answer.
+
+        `asked` is what is left of `question` without instructions to the model.
+        """
         start = time.perf_counter()
-        settings, question = self.settings, retrieval.query
+        settings = self.settings
         nothing = Answer(
             question,
             "abstained",
             hits=retrieval.hits,
-            model="extractive",
             degraded=retrieval.degraded,
             generation=retrieval.generation,
             timings_ms=timings,
             message=NOT_FOUND,
         )
+        if asked != question:
+            nothing = _degrade(nothing, "question: instruction-like sentences withheld")
+        if not asked:
+            return _Found(nothing, 0.0)
         if self._token_embedder is None:
             # Without token vectors no sentence can be checked, and nothing unchecked is shown.
             return _Found(nothing, 0.0)
-        answerable = answerability(question, retrieval.hits)
+        answerable = answerability(asked, retrieval.hits)
         judged = mode == "llm" and self._llm is not None
         least = settings.min_answerability if judged else settings.min_answerability_extractive
         passages, withheld = collect_passages(
@@ -263,16 +283,18 @@ class RagPipeline:
         if answerable < least or not passages:
             return _Found(nothing, answerable)
         grounds = Grounds(passages, self._token_embedder)
-        similarity = grounds.similarity(self._token_embedder.embed_query(question))
+        similarity = grounds.similarity(self._token_embedder.embed_query(asked))
         sentences, quotes = extract(passages, similarity, max_sentences=settings.max_sentences)
         status: Status = "answered" if sentences else "abstained"
-        answer = dataclasses.replace(nothing, status=status, sentences=sentences, citations=quotes)
+        answer = dataclasses.replace(
+            nothing, status=status, sentences=sentences, citations=quotes, model="extractive"
+        )
         evidence = focus(passages, similarity, max_tokens=settings.evidence_tokens)
         timings["extract"] = _ms(start)
         return _Found(answer, answerable, evidence, grounds)
 
     def _finish(self, writer: AnswerWriter, found: _Found) -> Answer:
-        """Return what was kept; the extract where the LLM failed or refuses a good match."""
+        """Return what was kept; the extract where the LLM was cut off."""
         answer = dataclasses.replace(
             found.extract,
             model=writer.llm.name,
@@ -286,12 +308,8 @@ class RagPipeline:
                 sentences=tuple(writer.kept),
                 citations=tuple(writer.citations),
             )
-        overruled = (
-            writer.refused and found.answerability >= self.settings.min_answerability_refused
-        )
-        if "llm" in writer.degraded or overruled:
-            status: Status = "partial" if answer.sentences else "abstained"
-            return dataclasses.replace(answer, status=status, model="extractive")
+        if writer.degraded and answer.sentences:
+            return dataclasses.replace(answer, status="partial", model="extractive")
         return dataclasses.replace(answer, status="abstained", sentences=(), citations=())
 
 

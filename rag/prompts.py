@@ -67,12 +67,18 @@ def _request(sources: str, question: str) -> str:
     return f"{sources}\n\nQuestion: {question}"
 
 
-def answer_format(labels: Sequence[int], *, max_sentences: int) -> OutputFormat:
-    """Return the format that admits only `labels`: an unknown label cannot be written."""
+def answer_format(labels: Sequence[int], *, max_sentences: int, may_refuse: bool) -> OutputFormat:
+    """Return the format that admits only `labels`: an unknown label cannot be written.
+
+    Small models refuse too often; where the passages fit well they are not offered it.
+    """
+    refusal = f'"{NOT_IN_SOURCES}" | ' if may_refuse else ""
     label = " | ".join(f'"{n}"' for n in labels)
     gbnf = (
-        f'root ::= "{NOT_IN_SOURCES}" | line{{1,{max_sentences}}}\n'
-        'line ::= [A-Z0-9] text " " cite cite? "\\n"\n'
+        f"root ::= {refusal}line{{1,{max_sentences}}}\n"
+        'line ::= start text " " cite cite? "\\n"\n'
+        # No line begins with NO: the refusal is the whole answer or no part of it.
+        'start ::= [A-MO-Z0-9] | "N" [^O\\[\\]\\n]\n'
         "text ::= [^\\[\\]\\n]+\n"
         f'cite ::= "[" ({label}) "]"\n'
     )
@@ -93,7 +99,12 @@ def answer_format(labels: Sequence[int], *, max_sentences: int) -> OutputFormat:
     schema = {
         "type": "object",
         "properties": {
-            "sentences": {"type": "array", "items": sentence, "maxItems": max_sentences}
+            "sentences": {
+                "type": "array",
+                "items": sentence,
+                "minItems": 0 if may_refuse else 1,
+                "maxItems": max_sentences,
+            }
         },
         "required": ["sentences"],
         "additionalProperties": False,

@@ -65,13 +65,13 @@ class Settings(BaseSettings):
     evidence_passages: int = Field(5, ge=1, le=9, description="looked at for an answer")
     max_sentences: int = Field(3, ge=1, le=8)
     answer_tokens: int = Field(180, ge=32, description="at most written by the LLM")
-    min_support: float = Field(0.5, ge=0, le=1, description="below it a sentence is not shown")
+    min_support: float = Field(0.65, ge=0, le=1, description="below it a sentence is not shown")
     min_answerability: float = Field(0.25, ge=0, le=1, description="below it nobody answers")
     min_answerability_extractive: float = Field(
         0.4, ge=0, le=1, description="the same where no LLM judges the passages, too"
     )
-    min_answerability_refused: float = Field(
-        0.85, ge=0, le=1, description="from it the extract is shown though the LLM finds no answer"
+    must_answer_from: float = Field(
+        0.8, ge=0, le=1, description="answerability from which the LLM is offered no refusal"
     )
     min_relevance: float = Field(
         0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"

@@ -16,8 +16,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rag.answers import Answer, Event
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)  # `:100:` in a document is text
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 @contextmanager

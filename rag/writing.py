@@ -26,6 +26,10 @@ _REPEATS = "repeats another sentence"
 _MIN_WORDS = 4
 
 
+class _Stopped(Exception):  # through the parser, which would take half a sentence for a whole one
+    """The generation must end now."""
+
+
 class AnswerWriter:
     """One generation: drafts from the LLM, checked one by one."""
 
@@ -37,6 +41,8 @@ class AnswerWriter:
         passages: Sequence[Passage],
         grounds: Grounds,
         stop: Callable[[], str],
+        *,
+        may_refuse: bool,
     ) -> None:
         """Write about `question` from `passages`, whose units are in `grounds`.
 
@@ -44,7 +50,7 @@ class AnswerWriter:
         """
         self.settings = settings
         self.llm, self.question, self.stop = llm, question, stop
-        self.grounds = grounds
+        self.grounds, self.may_refuse = grounds, may_refuse
         self.passages = {passage.label: passage for passage in passages}
         self.kept: list[Sentence] = []
         self.citations: list[Citation] = []
@@ -67,6 +73,8 @@ class AnswerWriter:
                         yield result
         except citing.Refusal:
             self.refused = True
+        except _Stopped as stopped:
+            self.degraded.append(str(stopped))
         except LLMError as error:
             logger.warning("the LLM failed: %s", error)
             self.degraded.append("llm")
@@ -78,15 +86,18 @@ class AnswerWriter:
             best_at_the_edges(list(self.passages.values())),
             max_sentences=settings.max_sentences,
         )
-        output_format = answer_format(list(self.passages), max_sentences=settings.max_sentences)
+        output_format = answer_format(
+            list(self.passages),
+            max_sentences=settings.max_sentences,
+            may_refuse=self.may_refuse,
+        )
         stream: Iterator[str] = self.llm.stream(
             messages, max_tokens=settings.answer_tokens, output_format=output_format
         )
         try:
             for piece in stream:
                 if reason := self.stop():
-                    self.degraded.append(reason)
-                    return
+                    raise _Stopped(reason)
                 yield piece
         finally:
             if isinstance(stream, Generator):
@@ -98,7 +109,7 @@ class AnswerWriter:
         unknown = [n for n in draft.labels if n not in self.passages]
         if unknown:
             self.rejected.append(Rejected(draft.text, f"unknown label {unknown}"))
-        if len(draft.text.split()) < _MIN_WORDS:
+        if len(draft.text.split()) < _MIN_WORDS and not any(c.isdigit() for c in draft.text):
             self.rejected.append(Rejected(draft.text, "says too little"))
             return None
         if self.grounds.relevance(self.question, draft.text) < self.settings.min_relevance:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from index.hybrid import build_index, load_index
+from index.storage import GenerationStore
 from ingest.documents import Chunk, Document, Unit, content_id
+from rag.errors import LLMError
+from rag.evidence import Passage
 from rag.llm import Message, OutputFormat
+from rag.pipeline import RagPipeline
+from rag.settings import Settings
 
 DIMENSION = 64
 
@@ -66,15 +73,28 @@ class FakeReranker:
 
 
 class FakeLLM:
-    """Replies with a fixed text, in pieces of three characters."""
+    """Replies with a fixed text, in pieces of three characters.
+
+    With `fails` the reply is followed by an LLMError.
+    """
 
     name = "fake-llm"
-    output_form = "lines"
 
-    def __init__(self, reply: str, yes: float | None = None) -> None:
+    def __init__(
+        self,
+        reply: str,
+        yes: float | None = None,
+        *,
+        output_form: str = "lines",
+        fails: bool = False,
+    ) -> None:
         self.reply = reply
         self.yes = yes
+        self.output_form = output_form
+        self.fails = fails
+        self.closed = False
         self.prompts: list[str] = []
+        self.formats: list[OutputFormat | None] = []
         self.stopped = False
 
     def stream(
@@ -85,9 +105,12 @@ class FakeLLM:
         output_format: OutputFormat | None = None,
     ) -> Iterator[str]:
         self.prompts.append("\n".join(message.content for message in messages))
+        self.formats.append(output_format)
         try:
             for start in range(0, len(self.reply), 3):
                 yield self.reply[start : start + 3]
+            if self.fails:
+                raise LLMError("the endpoint went away: start it again")
         finally:
             self.stopped = True
 
@@ -101,7 +124,7 @@ class FakeLLM:
         return len(text.split())
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 def make_document(uri: str, text: str, **metadata) -> Document:
@@ -110,18 +133,59 @@ def make_document(uri: str, text: str, **metadata) -> Document:
 
 
 def make_chunks(document: Document, heading: str = "Heading", kind: str = "text") -> list[Chunk]:
-    """One chunk a paragraph."""
+    """One chunk a paragraph, one unit a line."""
     chunks, start = [], 0
     for ordinal, paragraph in enumerate(document.text.split("\n\n")):
+        units, end = [], start
+        for line in paragraph.split("\n"):
+            units.append(Unit(end, end + len(line), line))
+            end += len(line) + 1
         end = start + len(paragraph)
         chunks.append(
             Chunk(
                 content_id(document.id, str(start), str(end)), document.id, ordinal, start, end,
-                paragraph, (heading,), kind, paragraph, "", (Unit(start, end, paragraph),),
+                paragraph, (heading,), kind, paragraph, "", tuple(units),
             )
         )  # fmt: skip
         start = end + 2
     return chunks
+
+
+def make_passages(*documents: Document) -> list[Passage]:
+    """One passage a paragraph, labelled from 1."""
+    chunks = [(document, chunk) for document in documents for chunk in make_chunks(document)]
+    return [
+        Passage(label, document, chunk, chunk.units, 1.0)
+        for label, (document, chunk) in enumerate(chunks, start=1)
+    ]
+
+
+def publish(store: GenerationStore, documents: Sequence[Document], fingerprint="fake-dense") -> str:
+    """Build and publish a generation with the fakes."""
+    index = build_index(
+        documents,
+        [chunk for document in documents for chunk in make_chunks(document)],
+        embedder=FakeEmbedder(fingerprint),
+        token_embedder=FakeTokenEmbedder(),
+    )
+    with store.lock():
+        return store.publish(index.save, index.manifest, lambda folder: None)
+
+
+def make_pipeline(
+    root: Path, documents: Sequence[Document], llm: FakeLLM | None = None, /, **changes
+) -> RagPipeline:
+    """A pipeline of fakes over a published index; `changes` are settings, or parts by name."""
+    store = GenerationStore(root / "index")
+    publish(store, documents)
+    index, _ = load_index(store, embedder="fake-dense", token_embedder="fake-late")
+    parts = {
+        "embedder": FakeEmbedder(),
+        "token_embedder": FakeTokenEmbedder(),
+        "reranker": FakeReranker(),
+    }
+    parts |= {name: changes.pop(name) for name in parts if name in changes}
+    return RagPipeline(Settings(data_dir=root, **changes), store, index, llm=llm, **parts)
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+
+from index.hits import Hit
+from rag.abstention import answerability
+from tests.conftest import make_chunks, make_document
+
+DOCUMENT = make_document("bias.md", "Position bias inflates clicks.\n\nKafka keeps the log.")
+FIRST, SECOND = make_chunks(DOCUMENT)
+
+
+def hit(chunk=FIRST, **explain):
+    return Hit(chunk, 1.0, 1, "reranked", explain)
+
+
+def logistic(z):
+    return 1 / (1 + math.exp(-z))
+
+
+@pytest.mark.parametrize(
+    ("question", "hits", "z"),
+    [
+        ("what is bias?", [hit(dense=0.8, cross_encoder=2.0)], -6.17 + 10.82 * 0.8 + 0.11 * 2.0),
+        ("what is bias?", [hit(dense=0.8)], -6.17 + 10.82 * 0.8 - 0.11 * 2.0),
+        ("what is bias?", [hit(bm25=9.0)], -6.17 - 0.11 * 2.0),
+        (
+            "what is bias?",
+            [hit(dense=0.5, cross_encoder=-3.0), hit(SECOND, dense=0.9, cross_encoder=-1.0)],
+            -6.17 + 10.82 * 0.9 - 0.11,
+        ),
+        (
+            "how does Flink differ from Kafka?",
+            [hit(SECOND, dense=0.8, cross_encoder=0.0)],
+            -6.17 + 10.82 * 0.8 - 1.79,
+        ),
+    ],
+)
+def test_the_logistic_model(question, hits, z):
+    assert answerability(question, hits) == pytest.approx(logistic(z))
+
+
+def test_nothing_found_is_not_answerable():
+    assert answerability("what is bias?", []) == 0.0
+
+
+def test_only_the_best_five_hits_can_hold_a_name():
+    hits = [hit(dense=0.8)] * 5 + [hit(SECOND, dense=0.8)]
+    assert answerability("what keeps Kafka?", hits) < answerability("what keeps a log?", hits)
