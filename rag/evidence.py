@@ -27,7 +27,7 @@ _INSTRUCTION = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _CHARS_PER_TOKEN = 4.0  # of the default LLM on the study corpus: 4.1
-_FIRST_SHARE, _NEXT_SHARE = 0.45, 0.3  # of the budget, for the best passage and for each other one
+_FIRST_SHARE, _NEXT_SHARE = 0.6, 0.3  # of the budget, for the best passage and for each other one
 _WORTH_A_LABEL = 100  # characters; less room than this is left empty
 
 
