@@ -23,10 +23,10 @@ TEST_MODELS := smollm2-135m
 # What models and index depend on besides files; never fails, as grep without a match would.
 SETTINGS := env | sed -n '/^RAG_/p' | sort | cksum
 
-.PHONY: help setup ask serve ingest test test-slow check format bench eval clean models index
+.PHONY: help setup ask serve ingest test test-slow check format bench eval corpus-check clean models index
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 setup: index ## install everything, download the models, index the corpus
 
@@ -34,7 +34,7 @@ ask: index ## answer a question: make ask Q="how do I debias position effects?"
 	@[ -n "$$Q" ] || { echo 'usage: make ask Q="your question"' >&2; exit 2; }
 	@$(BIN)/rag ask -- "$$Q" || [ $$? -eq 3 ]  # 3: the corpus does not say
 
-serve: index ## start the HTTP service and the web page on 127.0.0.1:8000
+serve: index ## start the HTTP service on 127.0.0.1:8000
 	@exec $(BIN)/rag serve
 
 ingest: models ## index a folder: make ingest DOCS=path
@@ -64,6 +64,9 @@ bench: models ## measure times, memory and quality beside their targets
 eval: models ## measure retrieval: make eval DOCS=corpus CASES=file.jsonl
 	@[ -n "$$CASES" ] || { echo 'usage: make eval CASES=file.jsonl [DOCS=corpus]' >&2; exit 2; }
 	$(BIN)/python -m eval retrieval --docs "$$DOCS" --cases "$$CASES"
+
+corpus-check: .venv/.installed ## lint the study corpus, and against ../shared/seeds where they are
+	$(BIN)/python -m eval corpus --docs "$$DOCS"
 
 clean: ## remove the environment and tool caches; keeps the index, the databases and the models
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""`python -m eval retrieval | compare | bench`: measures, prints tables, writes JSON.
+"""`python -m eval retrieval | coverage | compare | bench | corpus`: measures, prints, writes JSON.
 
 The only module of this package that builds Settings. Exit codes: 0 done, 1 error, 2 usage, 4
 model or index missing, 130 interrupted. Knows nothing of how a figure is computed.
@@ -24,7 +24,7 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress
 
 from eval.cases import Case, load_cases
-from eval.errors import CaseFileError, EvalError
+from eval.errors import CaseFileError, CorpusError, EvalError
 from eval.retrieval import STAGES, Advance, measure_retrieval
 from eval.retrieval_metrics import DEPTH
 from index.errors import IndexMissing, IndexStoreError
@@ -106,6 +106,37 @@ def run_retrieval(options: argparse.Namespace, opener: Opener) -> None:
     _print(result, options.json, [*retrieval_tables(result), *retrieval_notes(result)])
 
 
+def run_coverage(options: argparse.Namespace, opener: Opener) -> None:
+    """Look for the key facts of a case file in the passages retrieved."""
+    from eval.coverage import coverage_lines, measure_coverage
+    from rag.loading import load_embedders
+
+    cases = choose(load_cases(options.cases), options.limit, options.seed)
+    settings = _settings(options)
+    own = settings.model_copy(update={"data_dir": settings.data_dir / "eval" / _hash(options.docs)})
+    opened = opener(own, options.docs, False)
+    late = load_embedders(own)[1]
+    with _progress("looking for key facts", len(cases)) as advance:
+        result = measure_coverage(opened.pipeline, late, cases, seed=options.seed, advance=advance)
+    config = _config(options, own, opened, len(cases))
+    _print({**result, "config": config}, options.json, coverage_lines(result))
+
+
+def run_corpus(options: argparse.Namespace, _: Opener) -> None:
+    """Lint the study corpus, also against the texts it was written from where they are."""
+    from eval.corpus_check import check_corpus
+
+    sources = options.seeds if options.seeds.is_dir() else None
+    if sources is None:
+        print(f"skipped: text shared with {options.seeds}, which is not here", file=sys.stderr)
+    findings = check_corpus(options.docs, sources)
+    for finding in findings:
+        print(finding)
+    if findings:
+        raise CorpusError(f"{len(findings)} findings; fix them as corpus/README.md says.")
+    print(f"{options.docs}: no findings", file=sys.stderr)
+
+
 def run_compare(options: argparse.Namespace, _: Opener) -> None:
     """Compare two result files, paired by question."""
     from eval.compare import compare, load_values
@@ -184,6 +215,14 @@ def _parser() -> argparse.ArgumentParser:
     retrieval.set_defaults(run=run_retrieval)
     retrieval.add_argument("--docs", type=Path, required=True, help="folder or file to index")
     retrieval.add_argument("--cases", type=Path, required=True, help="case file (JSON lines)")
+    coverage = commands.add_parser("coverage", help="share of key facts in the first passages")
+    coverage.set_defaults(run=run_coverage)
+    coverage.add_argument("--docs", type=Path, default=CORPUS, help=f"default: {CORPUS}")
+    coverage.add_argument("--cases", type=Path, required=True, help="case file (JSON lines)")
+    corpus = commands.add_parser("corpus", help="lint the study corpus")
+    corpus.set_defaults(run=run_corpus)
+    corpus.add_argument("--docs", type=Path, default=CORPUS, help=f"default: {CORPUS}")
+    corpus.add_argument("--seeds", type=Path, default=SEEDS, help="texts not to copy from")
     bench = commands.add_parser("bench", help="times, memory and quality beside their targets")
     bench.set_defaults(run=run_bench)
     bench.add_argument("--docs", type=Path, help=f"default: {SEEDS} where it is, else {CORPUS}")
@@ -193,10 +232,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=run_compare)
     compare.add_argument("a", type=Path, help="result file, the configuration to beat")
     compare.add_argument("b", type=Path, help="result file, the other configuration")
-    for command in (retrieval, bench):
+    for command in (retrieval, coverage, bench):
         command.add_argument("--limit", type=_positive, help="only so many questions, drawn")
         command.add_argument("--data-dir", type=Path, help="default: RAG_DATA_DIR, else .data")
-    for command in (retrieval, bench, compare):
+    for command in (retrieval, coverage, bench, compare):
         command.add_argument("--seed", type=int, default=0, help="of draws and intervals [0]")
         command.add_argument(
             "--json",

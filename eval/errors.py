@@ -3,6 +3,7 @@
 EvalError
 |- CaseFileError     a case file cannot be read, or a line of it is wrong
 |- ResultFileError   a result file cannot be compared
+|- CorpusError       the corpus breaks its conventions, or there is none
 `- BenchError        a measured command failed
 """
 
@@ -23,3 +24,7 @@ class ResultFileError(EvalError):
 
 class BenchError(EvalError):
     """A command whose time was to be taken failed."""
+
+
+class CorpusError(EvalError):
+    """The corpus breaks its conventions, or there is none."""

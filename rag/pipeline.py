@@ -308,7 +308,8 @@ class RagPipeline:
                 sentences=tuple(writer.kept),
                 citations=tuple(writer.citations),
             )
-        if writer.degraded and answer.sentences:
+        least = self.settings.min_answerability_extractive
+        if writer.degraded and answer.sentences and found.answerability >= least:
             return dataclasses.replace(answer, status="partial", model="extractive")
         return dataclasses.replace(answer, status="abstained", sentences=(), citations=())
 

@@ -56,7 +56,6 @@ class AnswerWriter:
         self.citations: list[Citation] = []
         self.rejected: list[Rejected] = []
         self.degraded: list[str] = []
-        self.refused = False
 
     def sentences(self) -> Generator[tuple[Sentence, tuple[Citation, ...]], None, None]:
         """Yield each sentence that passes, with the citations that are new with it."""
@@ -71,8 +70,10 @@ class AnswerWriter:
                     result = self._check(draft)
                     if result is not None:
                         yield result
+                    if len(self.kept) == self.settings.max_sentences:
+                        return  # a back end that cannot constrain may go on
         except citing.Refusal:
-            self.refused = True
+            return
         except _Stopped as stopped:
             self.degraded.append(str(stopped))
         except LLMError as error:

@@ -127,27 +127,27 @@ def test_instructions_are_withheld_and_counted_and_leave_no_empty_passage():
 
 
 def test_focus_keeps_the_runs_that_fit_around_the_closest_unit():
-    # Budget: 100 tokens are 400 characters; .45 of them, 180, for the first passage, of which
-    # 20 go to "long > Heading" (14) and 8 of punctuation: room for 158, three units of 50.
+    # Budget: 100 tokens are 400 characters; .6 of them, 240, for the first passage, of which
+    # 22 go to "long > Heading" (14) and 8 of punctuation: room for 218, four units of 50.
     long = make_document("long.md", "\n".join(f"{letter}" * 50 for letter in "abcdef"))
     (passage,) = make_passages(long)
     similarity = dict.fromkeys(passage.units, 0.1)
     similarity[passage.units[3]] = 0.9
     similarity[passage.units[4]] = 0.5
     (kept,) = focus([passage], similarity, max_tokens=100)
-    assert [text[0] for text in plain(kept)] == ["c", "d", "e"]
+    assert [text[0] for text in plain(kept)] == ["b", "c", "d", "e"]
 
 
 def test_focus_relabels_and_stops_where_no_passage_is_worth_its_room():
-    # 330 tokens are 1320 characters, 594 of them for the first passage and 396 for each other;
-    # heading and punctuation take 22 of each. 11 units of 49 fit into 572, 7 into 374, 7 again
-    # (1320 - 561 - 365 leaves 394), and the last 29 characters are not worth a label.
+    # 330 tokens are 1320 characters, 792 of them for the first passage and 396 for each other;
+    # heading and punctuation take 22 of each. 15 units of 49 fit into 770, 7 into 374, 3 into the
+    # 176 that 1320 - 757 - 365 leaves, and the last 29 characters are not worth a label.
     text = "\n\n".join("\n".join(letter * 49 for _ in range(20)) for letter in "abcd")
     passages = make_passages(make_document("long.md", text))
     similarity = {unit: 0.5 for passage in passages for unit in passage.units}
     kept = focus(passages, similarity, max_tokens=330)
     assert [p.label for p in kept] == [1, 2, 3]
-    assert [len(p.units) for p in kept] == [11, 7, 7]
+    assert [len(p.units) for p in kept] == [15, 7, 3]
     assert sum(len(p.heading) + 8 + sum(len(u.plain) for u in p.units) for p in kept) <= 1320
 
 

@@ -127,9 +127,9 @@ def test_the_llm_decides_in_doubt():
     assert granted.citations[0].support == pytest.approx((score + 1) / 2, abs=0.001)
 
 
-def test_a_refusal_is_noted():
+def test_a_refusal_writes_nothing():
     writer = write("NOT IN SOURCES")
-    assert (writer.refused, writer.kept, writer.rejected) == (True, [], [])
+    assert (writer.kept, writer.rejected) == ([], [])
 
 
 def test_a_failing_llm_keeps_what_was_written_before():
