@@ -133,15 +133,19 @@ def print_ingest(report: Mapping[str, Any]) -> None:
 
 
 def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the table of `rag models list`."""
-    table = Table("name", "role", "licence", "size", "state", "path")
+    """Print the table of `rag models list`, with the notice and path of each model below it."""
+    table = Table()
+    for column in ("name", "role", "licence", "size", "state"):
+        table.add_column(column, no_wrap=True)
     for row in rows:
         state = "verified" if row["verified"] else "damaged" if row["present"] else "missing"
         table.add_row(
-            row["name"], row["role"], row["licence"], f"{row['size'] / 1e6:.0f} MB", state,
-            str(row["path"]),
-        )  # fmt: skip
+            row["name"], row["role"], row["licence"], f"{row['size'] / 1e6:.0f} MB", state
+        )
     out.print(table)
+    for row in rows:
+        out.print(f"[bold]{escape(row['name'])}[/bold]: {escape(row['notice'])}")
+        out.print(f"    [dim]{escape(str(row['path']))}[/dim]", soft_wrap=True)
 
 
 def print_findings(findings: Sequence[Mapping[str, Any]]) -> None:
