@@ -43,6 +43,7 @@ Docs = Annotated[
     list[str] | None, typer.Option("--doc", help="Only documents whose path matches this glob.")
 ]
 Headings = Annotated[list[str] | None, typer.Option("--heading", help="Only below this heading.")]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only chunks of this kind.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only documents with this tag.")]
 
 
@@ -149,6 +150,7 @@ def search(
     stage: SearchStage = SearchStage.reranked,
     docs: Docs = None,
     headings: Headings = None,
+    kinds: Kinds = None,
     tags: Tags = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -159,7 +161,7 @@ def search(
 
     question = _question(question)
     pipeline = build_pipeline(_settings(data_dir), llm=False)
-    filters = Filters(docs or (), headings or (), (), tags or ())
+    filters = Filters(docs or (), headings or (), kinds or (), tags or ())
     found = pipeline.retrieve(question, k=k, stage=stage.value, filters=filters)
     if as_json:
         _print_json(found.to_dict())
@@ -175,6 +177,7 @@ def ask(
     mode: AnswerMode = AnswerMode.llm,
     docs: Docs = None,
     headings: Headings = None,
+    kinds: Kinds = None,
     tags: Tags = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -186,7 +189,7 @@ def ask(
 
     question = _question(question)
     pipeline = build_pipeline(_settings(data_dir), llm=mode is AnswerMode.llm)
-    filters = Filters(docs or (), headings or (), (), tags or ())
+    filters = Filters(docs or (), headings or (), kinds or (), tags or ())
     try:
         answer: Answer
         if as_json:
