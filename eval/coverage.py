@@ -21,7 +21,7 @@ from eval.retrieval import Advance
 from index.bm25 import terms
 from index.embedding import TokenEmbedder
 from index.hits import Stage
-from index.late_interaction import maxsim
+from index.late_interaction import dequantize, maxsim
 from ingest.documents import Chunk
 from rag.answers import Retrieval
 from rag.facts import missing_numbers
@@ -121,7 +121,7 @@ def _look_for(
     for rank, (chunk, tokens) in enumerate(zip(chunks, vectors, strict=True), start=1):
         text = chunk.search_text
         share = len(wanted & set(terms(text))) / len(wanted) if wanted else 1.0
-        similarity = float(maxsim(query, np.divide(tokens, 127, dtype=np.float32)).mean())
+        similarity = float(maxsim(query, dequantize(tokens)).mean())
         lacking = tuple(missing_numbers(fact, text))
         found = not lacking and (share >= MIN_TERMS or similarity >= MIN_SIMILARITY)
         doc = retrieval.documents[chunk.doc_id].uri

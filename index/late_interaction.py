@@ -23,6 +23,11 @@ def quantize(vectors: NDArray[np.float32]) -> NDArray[np.int8]:
     return quantized
 
 
+def dequantize(vectors: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return what `quantize` was given, up to its rounding."""
+    return np.divide(vectors, _SCALE, dtype=np.float32)
+
+
 def maxsim(query: NDArray[np.float32], passage: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return, for each query token, its best cosine among the passage tokens."""
     best: NDArray[np.float32] = (query @ passage.T).max(axis=1)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from index.bm25 import terms
 from index.embedding import TokenEmbedder
-from index.late_interaction import maxsim
+from index.late_interaction import dequantize, maxsim
 from ingest.documents import Unit
 from rag.evidence import Passage
 from rag.facts import is_negated, missing_names, missing_numbers
@@ -46,13 +46,11 @@ class Grounds:
     """The token vectors of each unit of some passages, for checking sentences against them."""
 
     def __init__(self, passages: Sequence[Passage], embedder: TokenEmbedder) -> None:
-        self.passages = passages
         self._embedder = embedder
         units = list(dict.fromkeys(unit for passage in passages for unit in passage.units))
         vectors = embedder.embed_documents([unit.plain for unit in units])
         self._vectors = {
-            unit: matrix.astype(np.float32) / 127.0
-            for unit, matrix in zip(units, vectors, strict=True)
+            unit: dequantize(matrix) for unit, matrix in zip(units, vectors, strict=True)
         }
 
     def similarity(self, query: NDArray[np.float32]) -> dict[Unit, float]:
@@ -63,7 +61,7 @@ class Grounds:
         """Return how well `sentence` meets the tokens of `question`: their mean MaxSim."""
         (vectors,) = self._embedder.embed_documents([sentence])
         query = self._embedder.embed_query(question)
-        return float(maxsim(query, vectors.astype(np.float32) / 127.0).mean())
+        return float(maxsim(query, dequantize(vectors)).mean())
 
     def check(self, sentence: str, passages: Iterable[Passage]) -> list[Support]:
         """Return how well each of `passages` states `sentence`, best first."""
