@@ -37,15 +37,17 @@ class Filters:
 
     `documents` are glob patterns over `Document.uri` (or exact ids), `headings` case-insensitive
     substrings of any heading above the chunk, `kinds` chunk kinds, `tags` front-matter tags.
+    `without` are chunk ids to leave out.
     """
 
     documents: Sequence[str] = ()
     headings: Sequence[str] = ()
     kinds: Sequence[str] = ()
     tags: Sequence[str] = ()
+    without: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return any((self.documents, self.headings, self.kinds, self.tags))
+        return any((self.documents, self.headings, self.kinds, self.tags, self.without))
 
 
 class Searcher(Protocol[Query]):

@@ -135,6 +135,7 @@ class HybridIndex:
             )
             and (not filters.headings or any(h.casefold() in path for h in filters.headings))
             and (not filters.kinds or chunk.kind in filters.kinds)
+            and chunk.id not in filters.without
             and (not filters.tags or not set(filters.tags).isdisjoint(document.tags))
         )
 

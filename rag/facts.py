@@ -39,6 +39,9 @@ _NUMBER = re.compile(
 )
 _RANGE = re.compile(r"(\d[\d,.]*)\s*(?:-|–|—|to)\s*(?=\d)", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-/.@'’][A-Za-z0-9]+)*")
+_RESTRICTING = frozenset(
+    "if unless only except until when where may might sometimes often usually rarely".split()
+)
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|neither|nor|without|cannot|rarely|hardly|unlike|instead)\b|n['’]t\b",
     re.IGNORECASE,
@@ -146,6 +149,11 @@ def missing_names(claim: str, source: str) -> list[str]:
 def is_negated(text: str) -> bool:
     """Tell whether `text` holds a negation word."""
     return bool(_NEGATION.search(text))
+
+
+def conditions(text: str) -> set[str]:
+    """Return the words of `text` that restrict what it says: if, only, unless, up to..."""
+    return {word for word in re.findall(r"[a-z]+", text.lower()) if word in _RESTRICTING}
 
 
 def _squeeze(text: str) -> str:

@@ -2,13 +2,13 @@
 
 A number, unit or name that the passage lacks settles the matter: such changes overlap with the
 source more than honest paraphrases do, so no similarity score can see them. Similarity then finds
-sentences about something else. Knows nothing of how a sentence was written.
+sentences about something else; `says_the_same` is the proof. Knows nothing of how a sentence was
+written.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,27 +19,35 @@ from index.embedding import TokenEmbedder
 from index.late_interaction import dequantize, maxsim
 from ingest.documents import Unit
 from rag.evidence import Passage
-from rag.facts import is_negated, missing_names, missing_numbers
-
-Verifier = Callable[[str, str], float | None]  # (claim, source) -> P(the source states the claim)
+from rag.facts import conditions, is_negated, missing_names, missing_numbers
 
 # Two similarities, each mapped to 0..1 between the value of unrelated and of copied sentences,
 # read off sentences that the default LLM wrote (eval/LOG.md): the mean cosine of a sentence's
 # tokens with their best match in the passage, and the share of its terms that the passage lacks.
 _COSINE = (0.70, 0.88)
 _NOVELTY = (0.6, 0.2)
-_UNSURE = (0.25, 0.75)  # between these the LLM is asked, if it may be
+# What counts as the same words: at most so many new terms, and so many of them in order.
+_NEW_TERMS, _IN_ORDER = 0.15, 0.75
 _QUOTE_GAIN = 0.03  # a neighbouring unit joins the quote if it raises the cosine by this much
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How well `units` of a passage state a sentence, from 0 to 1; `reason` why no better."""
+    """How well `units` of a passage state a sentence, from 0 to 1; `reason` why no better.
+
+    `contradicted`: a number, a name or a denial of the sentence is not in the passage.
+    """
 
     passage: Passage
     units: tuple[Unit, ...]
     score: float
     reason: str
+    contradicted: bool = False
+
+    @property
+    def quote(self) -> str:
+        """The units without markup."""
+        return " ".join(unit.plain for unit in self.units)
 
 
 class Grounds:
@@ -74,23 +82,40 @@ class Grounds:
         units = _quote(passage.document.text, best)
         source = passage.full_text
         if missing := [*missing_numbers(sentence, source), *missing_names(sentence, source)]:
-            return Support(passage, units, 0.0, f"not in the passage: {', '.join(missing)}")
+            return Support(passage, units, 0.0, f"not in the passage: {', '.join(missing)}", True)
         if is_negated(sentence) and not any(is_negated(unit.plain) for unit in units):
-            return Support(passage, units, 0.0, "the passage does not deny this")
+            return Support(passage, units, 0.0, "the passage does not deny this", True)
         cosine = float(np.max([scores for _, scores in best], axis=0).mean())
         score = min(_scaled(cosine, *_COSINE), _scaled(novelty(sentence, source), *_NOVELTY))
         return Support(passage, units, score, "the passage says something else")
 
 
-def verified(support: Support, sentence: str, verify: Verifier) -> Support:
-    """Return `support`, averaged with the LLM's verdict where it alone does not settle it."""
-    if not _UNSURE[0] <= support.score < _UNSURE[1]:
-        return support
-    stated = verify(sentence, support.passage.full_text)
-    if stated is None:
-        return support
-    reason = "the model does not find it in the passage"
-    return dataclasses.replace(support, score=(support.score + stated) / 2, reason=reason)
+def says_the_same(sentence: str, quote: str) -> bool:
+    """Tell whether `quote` states `sentence` in nearly the same words and the same order.
+
+    A free paraphrase is not recognised: no similarity sees a swapped subject or a dropped
+    condition, and the default LLM, asked yes or no, sees too few of them (eval/LOG.md).
+    """
+    said, stated = terms(sentence), terms(quote)
+    if not said or _shared_in_order(said, stated) < _IN_ORDER * len(said):
+        return False
+    if novelty(sentence, quote) > _NEW_TERMS:
+        return False
+    if is_negated(sentence) != is_negated(quote):
+        return False
+    return conditions(quote) <= conditions(sentence)
+
+
+def _shared_in_order(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence."""
+    row = [0] * (len(other) + 1)
+    for term in one:
+        before = 0
+        for position, candidate in enumerate(other, start=1):
+            above = row[position]
+            row[position] = before + 1 if term == candidate else max(above, row[position - 1])
+            before = above
+    return row[-1]
 
 
 def novelty(sentence: str, source: str) -> float:

@@ -88,7 +88,7 @@ class RagPipeline:
         self._store = store
         self._index = index
         self._embedder, self._token_embedder = embedder, token_embedder
-        self._reranker, self._llm = reranker, llm
+        self._reranker, self.llm = reranker, llm
         self.problems = tuple(problems)
 
     @property
@@ -129,8 +129,8 @@ class RagPipeline:
 
     def close(self) -> None:
         """Free the LLM."""
-        if self._llm is not None:
-            self._llm.close()
+        if self.llm is not None:
+            self.llm.close()
 
     def retrieve(
         self,
@@ -214,7 +214,7 @@ class RagPipeline:
         if found.grounds is None or mode == "extractive":
             yield Done(found.extract)
             return
-        if self._llm is None:
+        if self.llm is None:
             yield Done(_degrade(found.extract, "llm"))
             return
         yield Extract(dataclasses.replace(found.extract, timings_ms=dict(timings)))
@@ -227,7 +227,7 @@ class RagPipeline:
         part = time.perf_counter()
         writer = AnswerWriter(
             self.settings,
-            self._llm,
+            self.llm,
             asked,
             found.passages,
             found.grounds,
@@ -273,7 +273,7 @@ class RagPipeline:
             # Without token vectors no sentence can be checked, and nothing unchecked is shown.
             return _Found(nothing, 0.0)
         answerable = answerability(asked, retrieval.hits)
-        judged = mode == "llm" and self._llm is not None
+        judged = mode == "llm" and self.llm is not None
         least = settings.min_answerability if judged else settings.min_answerability_extractive
         passages, withheld = collect_passages(
             retrieval.hits, retrieval.documents, max_passages=settings.evidence_passages

@@ -76,7 +76,6 @@ class Settings(BaseSettings):
     min_relevance: float = Field(
         0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"
     )
-    verify_with_llm: bool = Field(True, description="ask the LLM about sentences in doubt")
 
     # Service
     host: str = "127.0.0.1"

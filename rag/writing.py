@@ -15,14 +15,16 @@ from rag.answers import Citation, Rejected, Sentence
 from rag.errors import LLMError
 from rag.evidence import Passage, best_at_the_edges
 from rag.extractive import repeats
-from rag.grounding import Grounds, Support, verified
+from rag.grounding import Grounds, Support, says_the_same
 from rag.llm import LLM
-from rag.prompts import answer_format, answer_messages, verify_messages
+from rag.prompts import answer_format, answer_messages
 from rag.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _REPEATS = "repeats another sentence"
+_QUOTED = "not in the words of the source: quoted instead"
+_MAX_QUOTED_WORDS = 70
 _MIN_WORDS = 4
 
 
@@ -63,7 +65,7 @@ class AnswerWriter:
         try:
             with closing(self._pieces()) as pieces:
                 for draft in parse(pieces):
-                    if any(repeats(draft.text, sentence.text) for sentence in self.kept):
+                    if self._is_repeated(draft.text):
                         # A small model that repeats itself has nothing more to say.
                         self.rejected.append(Rejected(draft.text, _REPEATS))
                         return
@@ -121,17 +123,22 @@ class AnswerWriter:
         best = next(iter(cited), None)
         if best is None or best.score < self.settings.min_support:
             best = max([*cited, *self.grounds.check(draft.text, others)], key=lambda s: s.score)
-        if self.settings.verify_with_llm:
-            best = verified(best, draft.text, self._stated)
         if best.score < self.settings.min_support:
             self.rejected.append(Rejected(draft.text, best.reason))
             return None
+        text = draft.text
+        if not says_the_same(text, best.quote):
+            # What is not proven is shown in the words of the source.
+            self.rejected.append(Rejected(text, _QUOTED))
+            text = best.quote
+            if len(text.split()) > _MAX_QUOTED_WORDS or self._is_repeated(text):
+                return None
         good = [best]
-        if best.passage in known:
-            good += [s for s in cited[1:] if s.score >= self.settings.min_support]
+        if best.passage in known and text == draft.text:
+            good += [s for s in cited[1:] if says_the_same(text, s.quote)]
         new: list[Citation] = []
         ids = tuple(dict.fromkeys(self._cite(support, new) for support in good))
-        sentence = Sentence(draft.text, ids)
+        sentence = Sentence(text, ids)
         self.kept.append(sentence)
         self.citations.extend(new)
         return sentence, tuple(new)
@@ -152,10 +159,10 @@ class AnswerWriter:
         new.append(citation)
         return citation.id
 
-    def _stated(self, claim: str, source: str) -> float | None:
-        return self.llm.yes_probability(verify_messages(claim, source))
+    def _is_repeated(self, text: str) -> bool:
+        return any(repeats(text, sentence.text) for sentence in self.kept)
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing was cut off, and nothing left out but repetitions."""
-        return not self.degraded and all(r.reason == _REPEATS for r in self.rejected)
+        """Whether nothing was cut off, and nothing lost but repetitions."""
+        return not self.degraded and all(r.reason in (_REPEATS, _QUOTED) for r in self.rejected)

@@ -51,7 +51,7 @@ class OpenAILLM:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.name = model
-        self._api_key = api_key
+        self.api_key = api_key
         self._takes_response_format = True
         try:
             url = httpx.URL(base_url)
@@ -116,6 +116,11 @@ class OpenAILLM:
     def close(self) -> None:
         """Close the connections; further calls raise LLMError."""
         self._client.close()
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return str(self._client.base_url)
 
     def _check_open(self) -> None:
         if self._client.is_closed:
@@ -223,7 +228,7 @@ class OpenAILLM:
         return self._redacted(str(message)[:300])
 
     def _redacted(self, text: str) -> str:
-        return text.replace(self._api_key, "***") if self._api_key else text
+        return text.replace(self.api_key, "***") if self.api_key else text
 
 
 def _wait_s(response: httpx.Response, attempt: int) -> float:

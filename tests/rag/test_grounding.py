@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from rag.grounding import Grounds, Support, novelty, verified
+from rag.grounding import Grounds, novelty, says_the_same
 from tests.conftest import FakeTokenEmbedder, make_document, make_passages
 
 # A fake token is a word, and different words have a cosine of about 0: a sentence of ten words of
@@ -83,16 +83,23 @@ def test_novelty_is_the_share_of_terms_that_the_source_lacks(sentence, share):
 
 
 @pytest.mark.parametrize(
-    ("score", "stated", "result"),
-    [(0.5, 1.0, 0.75), (0.5, 0.0, 0.25), (0.5, None, 0.5), (0.2, 1.0, 0.2), (0.75, 0.0, 0.75)],
+    ("sentence", "same"),
+    [
+        ("If logs are biased, weighting corrects the clicks before training.", True),
+        ("If logs are biased, weighting corrects clicks.", True),
+        ("Weighting corrects the clicks before training.", False),  # the condition is gone
+        ("If clicks are biased, training corrects the weighting.", False),  # another order
+        ("If logs are biased, weighting never corrects the clicks.", False),
+        ("If logs are biased, sampling and pruning correct the clicks.", False),
+        ("", False),
+    ],
 )
-def test_the_llm_is_asked_only_in_doubt(score, stated, result):
-    asked = []
+def test_only_the_words_of_the_source_in_their_order_prove_a_sentence(sentence, same):
+    quote = "If logs are biased, weighting corrects the clicks before training."
+    assert says_the_same(sentence, quote) is same
 
-    def verify(claim, source):
-        asked.append((claim, source))
-        return stated
 
-    support = verified(Support(BIAS, BIAS.units, score, "why"), "A claim.", verify)
-    assert support.score == result
-    assert asked == ([("A claim.", BIAS.full_text)] if score == 0.5 else [])
+def test_what_lacks_an_exact_part_is_contradicted_and_what_is_merely_far_is_not():
+    (wrong,) = check("Weighting corrects position bias at 400 TB.", [BIAS])
+    (far,) = check("Bananas grow quietly under tropical suns.", [BIAS])
+    assert (wrong.contradicted, far.contradicted) == (True, False)

@@ -28,7 +28,7 @@ QUESTION = "position bias in clicks"
 IPW = "Inverse propensity weighting corrects position bias in clicks."
 TOWER = "A shallow tower learns the position bias of each slot."
 SURE = {"min_answerability": 0.0, "min_answerability_extractive": 0.0}
-LENIENT = {**SURE, "min_relevance": 0.0, "verify_with_llm": False}
+LENIENT = {**SURE, "min_relevance": 0.0}
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ def hostile(tmp_path_factory):
 @given(reply=replies | objects, form=st.sampled_from(["lines", "json"]), fails=st.booleans())
 def test_every_citation_is_valid_whatever_the_llm_writes(hostile, reply, form, fails):
     for pipeline in hostile:
-        llm = pipeline._llm = FakeLLM(reply, yes=0.6, output_form=form, fails=fails)
+        llm = pipeline.llm = FakeLLM(reply, yes=0.6, output_form=form, fails=fails)
         *events, done = pipeline.stream("position bias in clicks and fraud in payments")
         answer = done.answer
         by_llm = answer.model == "fake-llm"

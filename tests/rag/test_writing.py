@@ -22,7 +22,7 @@ SLOTS = "Randomised slots estimate the propensity of each position."
 
 
 def write(reply, question="position bias fraud", stop=lambda: "", llm=None, **settings):
-    settings = {"min_relevance": 0.0, "verify_with_llm": False} | settings
+    settings = {"min_relevance": 0.0} | settings
     llm = llm or FakeLLM(reply)
     writer = AnswerWriter(
         Settings(**settings), llm, question, PASSAGES,
@@ -114,17 +114,20 @@ def test_repetition_ends_the_answer_but_leaves_it_whole():
     assert writer.is_whole
 
 
-def test_the_llm_decides_in_doubt():
-    # Six of eight words stand in passage 2, so that the mean cosine is about 0.8.
-    doubtful = "Velocity features catch fraud in payments quite beautifully."
-    reply = f"{doubtful} [2]\n"
-    score = write(reply, min_support=0.3).citations[0].support
-    assert 0.3 <= score < 0.6, "the sentence is not in doubt"
-    doubt = {"verify_with_llm": True, "min_support": 0.3}
-    denied = write("", llm=FakeLLM(reply, yes=0.0), **doubt)
-    assert reasons(denied) == ["the model does not find it in the passage"]
-    granted = write("", llm=FakeLLM(reply, yes=1.0), **doubt)
-    assert granted.citations[0].support == pytest.approx((score + 1) / 2, abs=0.001)
+def test_a_paraphrase_is_replaced_by_the_words_of_the_source():
+    # Six of seven words stand in passage 2: close, but not proven.
+    paraphrase = "Payments catch fraud in velocity features quietly."
+    writer = write(f"{paraphrase} [2]\n", min_support=0.3)
+    assert said(writer) == [(FRAUD, ("c1",))]
+    assert writer.rejected == [
+        Rejected(paraphrase, "not in the words of the source: quoted instead")
+    ]
+    assert writer.is_whole
+
+
+def test_a_quote_that_was_shown_before_is_not_shown_again():
+    writer = write(f"{FRAUD} [2]\nPayments catch fraud, features of velocity. [2]\n", min_support=0.3)
+    assert said(writer) == [(FRAUD, ("c1",))]
 
 
 def test_a_refusal_writes_nothing():
