@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from eval.errors import CaseFileError
+from eval.json_lines import load_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +37,12 @@ class Case:
     relevant: tuple[GoldQuote, ...] = ()
     reference: str = ""
     key_facts: tuple[str, ...] = ()
-
-
-_CASE = TypeAdapter(Case)
+    topic: str = ""
 
 
 def load_cases(path: Path) -> list[Case]:
     """Read and check a case file; raise CaseFileError, with file and line, at the first mistake."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaseFileError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
-    cases: list[Case] = []
-    first_line: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            case = _CASE.validate_json(line, strict=True)
-        except ValidationError as error:
-            raise CaseFileError(f"{path}:{number}: {_explain(error)}") from error
-        mistake = next(_mistakes(case), None)
-        if case.query_id in first_line:
-            mistake = f"query_id {case.query_id!r} was used on line {first_line[case.query_id]}"
-        if mistake:
-            raise CaseFileError(f"{path}:{number}: {mistake}.")
-        first_line[case.query_id] = number
-        cases.append(case)
-    if not cases:
-        raise CaseFileError(f"{path}: holds no case; write one JSON object a line.")
-    return cases
+    return load_rows(path, Case, "query_id", _mistakes)
 
 
 def _mistakes(case: Case) -> Iterator[str]:
@@ -84,11 +58,3 @@ def _mistakes(case: Case) -> Iterator[str]:
     for number, gold in enumerate(case.relevant):
         if not re.search(r"[A-Za-z0-9]", gold.quote):
             yield f"relevant.{number}.quote has no letter a-z and no digit to look for"
-
-
-def _explain(error: ValidationError) -> str:
-    """Name each wrong key: `relevant.0.quote: Field required; tags: ...`."""
-    return "; ".join(
-        f"{'.'.join(map(str, mistake['loc'])) or 'line'}: {mistake['msg']}"
-        for mistake in error.errors(include_url=False)
-    )

@@ -4,7 +4,9 @@ EvalError
 |- CaseFileError     a case file cannot be read, or a line of it is wrong
 |- ResultFileError   a result file cannot be compared
 |- CorpusError       the corpus breaks its conventions, or there is none
-`- BenchError        a measured command failed
+|- BenchError        a measured command failed
+|- JudgeError        the process that judges answers failed
+`- GateError         a figure fell below its floor or its baseline
 """
 
 from __future__ import annotations
@@ -28,3 +30,11 @@ class BenchError(EvalError):
 
 class CorpusError(EvalError):
     """The corpus breaks its conventions, or there is none."""
+
+
+class JudgeError(EvalError):
+    """The process that judges answers failed."""
+
+
+class GateError(EvalError):
+    """A figure fell below its floor or its baseline, or there is nothing to compare with."""

@@ -6,8 +6,9 @@ here knows what was measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.stats as st  # type: ignore[import-untyped]
@@ -77,3 +78,19 @@ def paired_p_value(a: Sequence[float], b: Sequence[float], seed: int) -> float:
         rng=seed,
     )
     return float(outcome.pvalue)
+
+
+Item = TypeVar("Item")
+
+
+def statistic(
+    items: Sequence[Item], compute: Callable[[Sequence[Item]], float], seed: int
+) -> Estimate:
+    """Return any figure over `items` with its interval, from 500 resamples of whole items."""
+    if not items:
+        return Estimate(None, None, None, 0)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(len(items), size=(500, len(items)))
+    values = [compute([items[i] for i in draw]) for draw in draws]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Estimate(compute(items), float(low), float(high), len(items))

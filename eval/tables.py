@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -83,3 +84,82 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def answer_tables(result: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield the figures of answers, their times, what was rejected, and what RAGAS says."""
+    figures = Table("figure", "n", "value", "95% interval", title="Answers", **_PLAIN)
+    for name, estimate in result["figures"].items():
+        figures.add_row(name, str(estimate["n"]), *_cells(estimate))
+    yield figures
+    times = Table("time in ms", "p50", "p95", **_PLAIN)
+    for name, row in result["latency_ms"].items():
+        times.add_row(name, _number(row["p50"]), _number(row["p95"]))
+    yield times
+    tags = Table("tag", "n", "answered", "key facts", title="By tag", **_PLAIN)
+    for kind in ("answerable_by_tag", "unanswerable_by_tag"):
+        for tag, row in result[kind].items():
+            share = row["answered"]
+            facts = _short(row["key_facts"]) if kind == "answerable_by_tag" else ""
+            tags.add_row(escape(tag), str(share["n"]), _short(share["value"]), facts)
+    yield tags
+    for title in ("rejected", "degraded"):
+        yield from (f"{title}: {escape(what)} ({n})" for what, n in result[title].items())
+    for failure in result["failures"]:
+        yield f"failed: {failure['query_id']}: {escape(failure['error'])}"
+    if "causal" in result:
+        yield f"asked again without the cited passages: {result['causal']}"
+    if "ragas" in result:
+        yield from _ragas_tables(result["ragas"])
+
+
+def _ragas_tables(ragas: Mapping[str, Any]) -> Iterator[RenderableType]:
+    table = Table(
+        "RAGAS, judged by the local LLM", "n", "failed", "value", "95% interval", **_PLAIN
+    )
+    for name, estimate in ragas["metrics"].items():
+        table.add_row(name, str(estimate["n"]), str(estimate["failed"]), *_cells(estimate))
+    for name, estimate in ragas.items():
+        if isinstance(estimate, Mapping) and "low" in estimate:
+            table.add_row(name, str(estimate["n"]), "", *_cells(estimate))
+    yield table
+    agreement = ragas["agreement"]
+    yield (
+        f"the two judges on {agreement['sentences']} sentences: kappa"
+        f" {_number(agreement['kappa'])}, same verdict {_number(agreement['same']['value'])}"
+    )
+
+
+def grounding_tables(result: Mapping[str, Any]) -> Iterator[Table]:
+    """Yield the judges side by side, then the accuracy of each by trick."""
+    judges = result["judges"]
+    names = [
+        name for name, value in next(iter(judges.values())).items()
+        if isinstance(value, Mapping) and "low" in value
+    ]  # fmt: skip
+    table = Table("judge", *names, "kappa", title="Support check", **_PLAIN)
+    for judge, row in judges.items():
+        table.add_row(judge, *(_estimate(row[name]) for name in names), _number(row["kappa"]))
+    yield table
+    tricks = Table("judged as labelled", "n", *judges, **_PLAIN)
+    for trick, first in next(iter(judges.values()))["accuracy by trick"].items():
+        shares = (_short(row["accuracy by trick"][trick]["value"]) for row in judges.values())
+        tricks.add_row(trick, str(first["n"]), *shares)
+    yield tricks
+
+
+def gate_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row a figure, with what makes it fail."""
+    table = Table("figure", "n", "mean", "floor", "change", "p", "", title="Gate", **_PLAIN)
+    for row in rows:
+        change = "-" if row["difference"] is None else f"{row['difference']:+.3f}"
+        p = "-" if row["p"] is None else f"{row['p']:.3f}"
+        shown = (_number(row["mean"]), _number(row["floor"]), change, p, row["fails"] or "holds")
+        table.add_row(row["figure"], str(row["n"]), *shown)
+    return table
+
+
+def _cells(estimate: Mapping[str, Any]) -> tuple[str, str]:
+    if estimate["value"] is None:
+        return "-", ""
+    return f"{estimate['value']:.3f}", f"{estimate['low']:.3f} to {estimate['high']:.3f}"

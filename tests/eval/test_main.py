@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from eval.__main__ import Opened, choose, main
-from eval.cases import Case
+from eval.__main__ import main
+from eval.session import Opened, draw
+
 from index.errors import IndexMissing
 from rag.errors import ModelMissing
 
@@ -119,10 +120,8 @@ def test_compare_reads_two_results(cases, tmp_path, opener, capsys):
 
 
 def test_a_draw_keeps_the_order_and_depends_on_the_seed_only():
-    cases = [Case(f"q{n}", "?", answerable=n % 2 == 0) for n in range(40)]
-    drawn = choose(cases, 5, seed=1)
-    assert drawn == choose(cases, 5, seed=1) != choose(cases, 5, seed=2)
-    assert [int(case.query_id[1:]) for case in drawn] == sorted(
-        int(case.query_id[1:]) for case in drawn
-    )
-    assert len(choose(cases, None, seed=1)) == len(choose(cases, 99, seed=1)) == 20
+    items = list(range(40))
+    drawn = draw(items, 5, seed=1)
+    assert drawn == draw(items, 5, seed=1) != draw(items, 5, seed=2)
+    assert drawn == sorted(drawn)
+    assert draw(items, None, seed=1) == draw(items, 99, seed=1) == items

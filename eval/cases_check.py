@@ -1,0 +1,141 @@
+"""Lints case files: quotes that exist, no question twice, splits that share no topic.
+
+Findings are sentences that name the case. Nothing here knows how a question is answered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.cases import Case, load_cases
+from eval.claims import load_claims
+from eval.practice_cases import load_practice
+from eval.qrels import reduced
+from index.bm25 import terms
+
+SPLITS = ("dev", "test")
+SAME_QUESTION = 0.6  # Jaccard of the terms of two questions
+_DIFFERENT = 1  # a question of one term says too little to be called a repetition
+
+
+def check_cases(docs: Path, folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the findings about the case files in `folder`, and figures about them."""
+    texts = _texts(docs)
+    cases = {split: load_cases(folder / f"{split}.jsonl") for split in SPLITS}
+    claims = {split: load_claims(folder / f"claims_{split}.jsonl") for split in SPLITS}
+    probes = {split: load_practice(folder / f"practice_{split}.jsonl") for split in SPLITS}
+    findings: list[str] = []
+    for split in SPLITS:
+        for case in cases[split]:
+            for gold in case.relevant:
+                findings += _missing(texts, case.query_id, [gold.doc], gold.quote)
+        for claim in claims[split]:
+            findings += _missing(texts, claim.id, [claim.doc], claim.source)
+        for probe in probes[split]:
+            for point in probe.points:
+                findings += _missing(texts, f"{probe.id} {point.id}", probe.docs, point.evidence)
+    findings += _repeated([case for split in SPLITS for case in cases[split]])
+    findings += _shared_quotes(cases)
+    for kind in (cases, claims, probes):
+        findings += _shared_topics(kind)
+    findings += _shared_ids([*cases.values(), *claims.values(), *probes.values()])
+    figures = {split: _figures(cases[split]) for split in SPLITS}
+    for split in SPLITS:
+        figures[split]["claims"] = Counter(claim.label for claim in claims[split])
+        figures[split]["practice probes"] = len(probes[split])
+        figures[split]["graded answers"] = sum(len(p.answers) for p in probes[split])
+    return findings, figures
+
+
+def case_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the figures as lines for a terminal."""
+    for split, of in figures.items():
+        overlap = ", ".join(f"{tag} {share:.2f}" for tag, share in of["overlap"].items())
+        claims = ", ".join(f"{n} {label}" for label, n in of["claims"].items())
+        yield (
+            f"{split}: {of['answerable']} answerable, {of['unanswerable']} unanswerable questions;"
+            f" claims: {claims}; {of['practice probes']} practice probes with"
+            f" {of['graded answers']} graded answers"
+        )
+        yield f"  tags: {', '.join(f'{tag} {n}' for tag, n in of['tags'].items())}"
+        yield f"  terms of the question that its gold quotes have: {overlap}"
+
+
+def lexical_overlap(case: Case) -> float:
+    """Return the share of the question's terms that its gold quotes have."""
+    asked = set(terms(case.question))
+    said = {term for gold in case.relevant for term in terms(gold.quote)}
+    return len(asked & said) / len(asked) if asked else 0.0
+
+
+def _texts(docs: Path) -> dict[str, str]:
+    return {
+        path.relative_to(docs).as_posix(): reduced(path.read_text(encoding="utf-8"))
+        for path in sorted(docs.rglob("*.md"))
+    }
+
+
+def _missing(texts: Mapping[str, str], name: str, docs: Sequence[str], quote: str) -> Iterator[str]:
+    if absent := [doc for doc in docs if doc not in texts]:
+        yield f"{name}: there is no document {', '.join(absent)}"
+    elif not any(reduced(quote) in texts[doc] for doc in docs):
+        yield f"{name}: {', '.join(docs)} does not contain {quote[:80]!r}"
+
+
+def _repeated(cases: Sequence[Case]) -> Iterator[str]:
+    asked = {case.query_id: set(terms(case.question)) for case in cases}
+    for one, other in combinations(asked, 2):
+        both, either = asked[one] & asked[other], asked[one] | asked[other]
+        if len(both) > _DIFFERENT and len(both) / len(either) >= SAME_QUESTION:
+            yield f"{one} and {other} ask the same: {', '.join(sorted(both))}"
+
+
+def _shared_topics(splits: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    dev, test = ({row.topic for row in splits[split]} for split in SPLITS)
+    for topic in sorted(dev & test):
+        yield f"the topic {topic!r} is in both splits"
+
+
+def _shared_quotes(splits: Mapping[str, Sequence[Case]]) -> Iterator[str]:
+    """Yield the dev questions whose answer is a test question's, too: tuning would see it."""
+    test = {
+        (gold.doc, reduced(gold.quote)): case.query_id
+        for case in splits["test"]
+        for gold in case.relevant
+    }
+    for case in splits["dev"]:
+        shared = {test.get((gold.doc, reduced(gold.quote))) for gold in case.relevant} - {None}
+        if shared:
+            yield f"{case.query_id} (dev) shares a quote with {', '.join(map(str, shared))} (test)"
+
+
+def _shared_ids(files: Iterable[Sequence[Any]]) -> Iterator[str]:
+    seen: dict[str, int] = defaultdict(int)
+    for rows in files:
+        for row in rows:
+            seen[getattr(row, "query_id", "") or row.id] += 1
+    for name, count in seen.items():
+        if count > 1:
+            yield f"{name} is used {count} times"
+
+
+def _figures(cases: Sequence[Case]) -> dict[str, Any]:
+    answerable = [case for case in cases if case.answerable]
+    tags = Counter(tag for case in cases for tag in case.tags)
+    forms = [tag for tag in ("paraphrase", "natural", "keyword", "sloppy") if tag in tags]
+    return {
+        "answerable": len(answerable),
+        "unanswerable": len(cases) - len(answerable),
+        "topics": sorted({case.topic for case in cases}),
+        "tags": dict(tags.most_common()),
+        "overlap": {
+            tag: float(np.mean([lexical_overlap(c) for c in answerable if tag in c.tags]))
+            for tag in forms
+        },
+    }

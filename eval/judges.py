@@ -1,0 +1,86 @@
+"""Judges of (claim, source): the support check of the answer path, its parts, and a baseline.
+
+Verdicts are cached: the LLM takes a second for each. Knows nothing of what is judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from eval.answers import Judge
+from eval.cache import Cache
+from index.bm25 import terms
+from index.embedding import TokenEmbedder
+from ingest.chunking import chunk_document
+from ingest.documents import Document, Unit
+from ingest.structure import parse_blocks
+from rag.evidence import Passage
+from rag.grounding import Grounds, says_the_same
+from rag.llm import LLM
+from rag.prompts import verify_messages
+
+
+def passage_from_text(text: str) -> Passage:
+    """Return `text` as a passage with its units, as if it were a document of its own."""
+    document = Document("source", "source", "", text, hashlib.sha256(text.encode()).hexdigest())
+    chunks = chunk_document(
+        document,
+        parse_blocks(text),
+        count_tokens=lambda words: len(words.split()),
+        max_tokens=100_000,
+        overlap_tokens=0,
+    )
+    units = tuple(unit for chunk in chunks for unit in chunk.units)
+    if not units:
+        units = (Unit(0, len(text), text),)
+    return Passage(1, document, chunks[0], units, 1.0)
+
+
+def make_judges(
+    token_embedder: TokenEmbedder, llm: LLM | None, cache: Cache, version: str
+) -> dict[str, Judge]:
+    """Return the judges by name; "support check" is what answers are held against.
+
+    It finds no support where an exact part is missing, and full support where the passage says
+    the claim in its own words; between them it asks the LLM, or takes the similarity without one.
+    """
+
+    def rules(claim: str, source: str) -> float:
+        passage = passage_from_text(source)
+        return Grounds([passage], token_embedder).check(claim, [passage])[0].score
+
+    def stated(claim: str, source: str) -> float | None:
+        return llm.yes_probability(verify_messages(claim, source)) if llm else None
+
+    def support(claim: str, source: str) -> float | None:
+        passage = passage_from_text(source)
+        (found,) = Grounds([passage], token_embedder).check(claim, [passage])
+        if found.contradicted:
+            return 0.0
+        if says_the_same(claim, found.quote):
+            return 1.0
+        return stated(claim, source) if llm else found.score
+
+    judges: dict[str, Callable[[str, str], float | None]] = {
+        "word overlap": word_overlap,
+        "rules": rules,
+        "support check": support,
+    }
+    if llm is not None:
+        judges["LLM yes or no"] = stated
+
+    def cached(name: str, judge: Callable[[str, str], float | None]) -> Judge:
+        def ask(claim: str, source: str) -> float:
+            key = ["judge", name, version, llm.name if llm else "", claim, source]
+            return float(cache.get(key, lambda: judge(claim, source) or 0.0))
+
+        return ask
+
+    return {name: cached(name, judge) for name, judge in judges.items()}
+
+
+def word_overlap(claim: str, source: str) -> float:
+    """Return the share of the claim's terms that the source has: the baseline to beat."""
+    said = set(terms(claim))
+    return len(said & set(terms(source))) / len(said) if said else 1.0
