@@ -7,7 +7,7 @@ SHELL := bash
 PYTHON ?= python3
 Q ?=
 DOCS ?= corpus
-CASES ?=
+CASES ?= eval/cases/test.jsonl
 # Taken as they are: otherwise make expands every $ in a question.
 override Q := $(value Q)
 override DOCS := $(value DOCS)
@@ -23,7 +23,7 @@ TEST_MODELS := smollm2-135m
 # What models and index depend on besides files; never fails, as grep without a match would.
 SETTINGS := env | sed -n '/^RAG_/p' | sort | cksum
 
-.PHONY: help setup ask serve ingest test test-slow check format bench eval corpus-check clean models index
+.PHONY: help setup ask serve ingest test test-slow check format bench eval eval-gate cases-check corpus-check clean models index
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -61,9 +61,14 @@ format: .venv/.installed ## format the code and fix what can be fixed
 bench: models ## measure times, memory and quality beside their targets
 	$(BIN)/python -m eval bench
 
-eval: models ## measure retrieval: make eval DOCS=corpus CASES=file.jsonl
-	@[ -n "$$CASES" ] || { echo 'usage: make eval CASES=file.jsonl [DOCS=corpus]' >&2; exit 2; }
-	$(BIN)/python -m eval retrieval --docs "$$DOCS" --cases "$$CASES"
+eval: models ## measure everything and write eval-report/: make eval [DOCS=corpus CASES=file.jsonl]
+	$(BIN)/python -m eval all --docs "$$DOCS" --cases "$$CASES"
+
+eval-gate: models ## refuse a loss of quality: floors and the stored baseline (minutes, no LLM)
+	$(BIN)/python -m eval gate
+
+cases-check: .venv/.installed ## lint the evaluation cases against the corpus
+	$(BIN)/python -m eval cases
 
 corpus-check: .venv/.installed ## lint the study corpus, and against ../shared/seeds where they are
 	$(BIN)/python -m eval corpus --docs "$$DOCS"

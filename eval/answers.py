@@ -193,7 +193,8 @@ def _row(case: Case, record: Record, judge: Judge) -> dict[str, Any]:
         faithful.append(
             float(together or any(judge(sentence["text"], s) >= SUPPORTED for s in others))
         )
-    facts = [float(judge(fact, record.text) >= SUPPORTED) for fact in case.key_facts]
+    told = case.key_facts if record.answered else ()
+    facts = [float(judge(fact, record.text) >= SUPPORTED) for fact in told]
     labels = len(record.sentences) + len(record.rejected)
     unknown = sum(r["reason"].startswith("unknown label") for r in record.rejected)
     return {
@@ -205,7 +206,7 @@ def _row(case: Case, record: Record, judge: Judge) -> dict[str, Any]:
         "recall": recall,
         "precision": precision,
         "faithful": faithful,
-        "key_facts": float(np.mean(facts)) if facts and record.answered else 0.0,
+        "key_facts": float(np.mean(facts)) if facts else 0.0,
         "valid": [1.0] * (len(record.citations) - len(record.invalid))
         + [0.0] * len(record.invalid),
         "known": [1.0] * (labels - unknown) + [0.0] * unknown,

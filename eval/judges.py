@@ -13,7 +13,7 @@ from eval.cache import Cache
 from index.bm25 import terms
 from index.embedding import TokenEmbedder
 from ingest.chunking import chunk_document
-from ingest.documents import Document, Unit
+from ingest.documents import Chunk, Document, Unit
 from ingest.structure import parse_blocks
 from rag.evidence import Passage
 from rag.grounding import Grounds, says_the_same
@@ -32,9 +32,8 @@ def passage_from_text(text: str) -> Passage:
         overlap_tokens=0,
     )
     units = tuple(unit for chunk in chunks for unit in chunk.units)
-    if not units:
-        units = (Unit(0, len(text), text),)
-    return Passage(1, document, chunks[0], units, 1.0)
+    whole = Chunk("source", "source", 0, 0, len(text), text, (), "text", text)
+    return Passage(1, document, whole, units or (Unit(0, len(text), text),), 1.0)
 
 
 def make_judges(

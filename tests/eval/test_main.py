@@ -6,7 +6,6 @@ import pytest
 
 from eval.__main__ import main
 from eval.session import Opened, draw
-
 from index.errors import IndexMissing
 from rag.errors import ModelMissing
 
