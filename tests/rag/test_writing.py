@@ -84,7 +84,7 @@ def test_a_second_label_counts_only_where_its_passage_supports_too():
 
 
 def test_the_same_quote_is_cited_once():
-    other = "In inverse propensity weighting, weighting corrects."
+    other = "Inverse propensity weighting corrects."
     writer = write(f"Weighting corrects position bias. [1]\n{other} [1]\n")
     assert [ids for _, ids in said(writer)] == [("c1",), ("c1",)]
     assert len(writer.citations) == 1
