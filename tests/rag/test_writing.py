@@ -1,7 +1,5 @@
 import json
 
-import pytest
-
 from rag.answers import Rejected
 from rag.grounding import Grounds
 from rag.settings import Settings
@@ -126,7 +124,9 @@ def test_a_paraphrase_is_replaced_by_the_words_of_the_source():
 
 
 def test_a_quote_that_was_shown_before_is_not_shown_again():
-    writer = write(f"{FRAUD} [2]\nPayments catch fraud, features of velocity. [2]\n", min_support=0.3)
+    writer = write(
+        f"{FRAUD} [2]\nPayments catch fraud, features of velocity. [2]\n", min_support=0.3
+    )
     assert said(writer) == [(FRAUD, ("c1",))]
 
 
