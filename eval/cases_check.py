@@ -18,6 +18,7 @@ from eval.claims import load_claims
 from eval.practice_cases import load_practice
 from eval.qrels import reduced
 from index.bm25 import terms
+from rag.grounding import novelty
 
 SPLITS = ("dev", "test")
 SAME_QUESTION = 0.6  # Jaccard of the terms of two questions
@@ -69,9 +70,7 @@ def case_lines(figures: Mapping[str, Any]) -> Iterator[str]:
 
 def lexical_overlap(case: Case) -> float:
     """Return the share of the question's terms that its gold quotes have."""
-    asked = set(terms(case.question))
-    said = {term for gold in case.relevant for term in terms(gold.quote)}
-    return len(asked & said) / len(asked) if asked else 0.0
+    return 1 - novelty(case.question, " ".join(gold.quote for gold in case.relevant))
 
 
 def _texts(docs: Path) -> dict[str, str]:

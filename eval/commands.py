@@ -6,7 +6,6 @@ Knows nothing of how a figure is computed or how options are spelled.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -31,6 +30,7 @@ from eval.session import (
     own_settings,
     progress,
     settings_of,
+    sha256,
     show,
     unzip,
 )
@@ -69,14 +69,14 @@ def _retrieval(options: argparse.Namespace, opener: Opener) -> dict[str, Any]:
 def run_coverage(options: argparse.Namespace, opener: Opener) -> None:
     """Look for the key facts of a case file in the passages retrieved."""
     from eval.coverage import coverage_lines, measure_coverage
-    from rag.loading import load_embedders
 
     cases = answerable_cases(options)
     own = own_settings(options)
     opened = opener(own, options.docs, False)
-    late = load_embedders(own)[1]
     with progress("looking for key facts", len(cases)) as advance:
-        result = measure_coverage(opened.pipeline, late, cases, seed=options.seed, advance=advance)
+        result = measure_coverage(
+            opened.pipeline, opened.token_embedder, cases, seed=options.seed, advance=advance
+        )
     used = config(options, own, opened, len(cases))
     show({**result, "config": used}, options.json, coverage_lines(result))
 
@@ -123,7 +123,6 @@ def _answers(options: argparse.Namespace, opener: Opener) -> dict[str, Any]:
     from eval.claims import load_claims
     from eval.faithfulness import claim_jobs, endpoint_of, ragas_scores, samples, summarise
     from eval.judges import make_judges
-    from rag.loading import load_embedders
 
     started = time.perf_counter()
     cases = draw(load_cases(options.cases), options.limit, options.seed)
@@ -131,13 +130,13 @@ def _answers(options: argparse.Namespace, opener: Opener) -> dict[str, Any]:
     wider = {"llm_context_tokens": 4096} if options.ragas else {}
     own = own_settings(options, **wider)
     mode: Mode = "extractive" if options.extractive else "llm"
-    opened = opener(own, options.docs, True)
+    opened = opener(own, options.docs, not options.extractive)
     pipeline = opened.pipeline
     used = config(options, own, opened, len(cases))
     answer_settings = {k: v for k, v in used["settings"].items() if k != "llm_context_tokens"}
     version = [code_version(), used["corpus_hash"], answer_settings]
     cache = Cache(own.data_dir / "cache.jsonl")
-    judge = make_judges(load_embedders(own)[1], pipeline.llm, cache, code_version())[SUPPORT_CHECK]
+    judge = make_judges(opened.token_embedder, pipeline.llm, cache, code_version())[SUPPORT_CHECK]
     with progress("answering", len(cases)) as advance:
         records = ask(pipeline, cases, cache, version, mode=mode, advance=advance)
     with progress("judging", len(cases)) as advance:
@@ -196,7 +195,7 @@ def _grounding(options: argparse.Namespace) -> dict[str, Any]:
             "docs": "-",
             "chunks": 0,
             "cases": str(options.cases),
-            "cases_sha256": _sha256(options.cases),
+            "cases_sha256": sha256(options.cases),
             "seed": options.seed,
             "questions": len(claims),
             "llm": llm.name if llm else "",
@@ -253,14 +252,14 @@ def run_gate(options: argparse.Namespace, opener: Opener) -> None:
 
     values = _gate_values(options, opener)
     if options.update:
-        stored = {"cases_sha256": _sha256(options.cases), "values": values}
+        stored = {"cases_sha256": sha256(options.cases), "values": values}
         gate.BASELINE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
         print(f"stored {gate.BASELINE}; commit it with the reason why it changed")
         return
     baseline = gate.load_baseline()
     rows = gate.compare(values, gate.load_floors(), baseline["values"], options.seed)
     show({}, None, [gate_table(rows)])
-    if baseline["cases_sha256"] != _sha256(options.cases):
+    if baseline["cases_sha256"] != sha256(options.cases):
         print("note: the case file changed since the baseline was stored", file=sys.stderr)
     if failed := [row["figure"] for row in rows if row["fails"]]:
         raise GateError(f"the gate fails: {', '.join(failed)}.")
@@ -273,7 +272,6 @@ def _gate_values(options: argparse.Namespace, opener: Opener) -> dict[str, dict[
     from eval.claims import load_claims
     from eval.grounding import judge_claims
     from eval.judges import make_judges
-    from rag.loading import load_embedders
 
     own = own_settings(options)
     opened = opener(own, options.docs, False)
@@ -285,7 +283,7 @@ def _gate_values(options: argparse.Namespace, opener: Opener) -> dict[str, dict[
         )
     with tempfile.TemporaryDirectory(prefix="rag-gate-") as folder:
         cache = Cache(Path(folder) / "cache.jsonl")  # of this run only: nothing old may pass
-        judge = make_judges(load_embedders(own)[1], None, cache, code_version())[SUPPORT_CHECK]
+        judge = make_judges(opened.token_embedder, None, cache, code_version())[SUPPORT_CHECK]
         with progress("answering", len(cases)) as advance:
             records = ask(opened.pipeline, cases, cache, "", mode="extractive", advance=advance)
         with progress("judging", len(cases)) as advance:
@@ -311,10 +309,6 @@ def _gate_values(options: argparse.Namespace, opener: Opener) -> dict[str, dict[
         for claim, score in zip(claims, scores, strict=True)
     }
     return values
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run_compare(options: argparse.Namespace, _: Opener) -> None:

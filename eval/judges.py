@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 from eval.answers import Judge
 from eval.cache import Cache
-from index.bm25 import terms
 from index.embedding import TokenEmbedder
 from ingest.chunking import chunk_document
 from ingest.documents import Chunk, Document, Unit
 from ingest.structure import parse_blocks
 from rag.evidence import Passage
-from rag.grounding import Grounds, says_the_same
+from rag.grounding import Grounds, novelty, says_the_same
 from rag.llm import LLM
 from rag.prompts import verify_messages
 
@@ -81,5 +80,4 @@ def make_judges(
 
 def word_overlap(claim: str, source: str) -> float:
     """Return the share of the claim's terms that the source has: the baseline to beat."""
-    said = set(terms(claim))
-    return len(said & set(terms(source))) / len(said) if said else 1.0
+    return 1 - novelty(claim, source)

@@ -25,6 +25,7 @@ from eval.retrieval import Advance
 from eval.retrieval_metrics import DEPTH
 
 if TYPE_CHECKING:
+    from index.embedding import TokenEmbedder
     from rag.pipeline import RagPipeline
     from rag.settings import Settings
 
@@ -39,6 +40,12 @@ class Opened:
 
     pipeline: RagPipeline
     manifest: Mapping[str, Any]
+
+    @property
+    def token_embedder(self) -> TokenEmbedder:
+        """The pipeline's; the commands open no pipeline without one."""
+        assert self.pipeline.token_embedder is not None
+        return self.pipeline.token_embedder
 
 
 Opener = Callable[["Settings", Path | None, bool], Opened]
@@ -88,7 +95,7 @@ def config(
     return {
         "docs": str(options.docs),
         "cases": str(cases) if cases else None,
-        "cases_sha256": hashlib.sha256(cases.read_bytes()).hexdigest() if cases else None,
+        "cases_sha256": sha256(cases) if cases else None,
         "questions": questions,
         "limit": options.limit,
         "seed": options.seed,
@@ -98,6 +105,11 @@ def config(
         "corpus_hash": opened.manifest["corpus_hash"],
         "settings": settings.model_dump(mode="json", exclude={"llm_api_key", "ingest_token"}),
     }
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file's bytes, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def draw(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:

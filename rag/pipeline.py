@@ -87,7 +87,7 @@ class RagPipeline:
         self.settings = settings
         self._store = store
         self._index = index
-        self._embedder, self._token_embedder = embedder, token_embedder
+        self._embedder, self.token_embedder = embedder, token_embedder
         self._reranker, self.llm = reranker, llm
         self.problems = tuple(problems)
 
@@ -154,7 +154,7 @@ class RagPipeline:
             stage="late" if reranked else stage,
             filters=filters,
             embedder=self._embedder,
-            token_embedder=self._token_embedder,
+            token_embedder=self.token_embedder,
         )
         hits, timings, degraded = found.hits, dict(found.timings_ms), list(found.degraded)
         if reranked and settings.rerank_depth:
@@ -269,7 +269,7 @@ class RagPipeline:
             nothing = _degrade(nothing, "question: instruction-like sentences withheld")
         if not asked:
             return _Found(nothing, 0.0)
-        if self._token_embedder is None:
+        if self.token_embedder is None:
             # Without token vectors no sentence can be checked, and nothing unchecked is shown.
             return _Found(nothing, 0.0)
         answerable = answerability(asked, retrieval.hits)
@@ -282,8 +282,8 @@ class RagPipeline:
             nothing = _degrade(nothing, f"evidence: {withheld} instruction-like sentences withheld")
         if answerable < least or not passages:
             return _Found(nothing, answerable)
-        grounds = Grounds(passages, self._token_embedder)
-        similarity = grounds.similarity(self._token_embedder.embed_query(asked))
+        grounds = Grounds(passages, self.token_embedder)
+        similarity = grounds.similarity(self.token_embedder.embed_query(asked))
         sentences, quotes = extract(passages, similarity, max_sentences=settings.max_sentences)
         status: Status = "answered" if sentences else "abstained"
         answer = dataclasses.replace(
