@@ -90,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--docs", type=Path, help=f"default: {commands.SEEDS}, or {docs}")
     bench.add_argument("--cases", type=Path, help="case file; default: the one of the seeds")
     bench.add_argument("--answers", type=_positive, default=10, help="LLM answers to time [10]")
+    fit = add("query-map", commands.run_query_map, "fit the map of query vectors", "run")
+    fit.add_argument("--docs", type=Path, default=docs, help=f"with a questions.jsonl [{docs}]")
+    fit.add_argument("--out", type=Path, required=True, help="rag/query_maps/EMBEDDER.npy")
     compare = add("compare", commands.run_compare, "paired test of two results of `retrieval`",
         "seed", "json")  # fmt: skip
     compare.add_argument("a", type=Path, help="result file, the configuration to beat")

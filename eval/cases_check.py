@@ -6,7 +6,7 @@ Findings are sentences that name the case. Nothing here knows how a question is 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from eval.claims import load_claims
 from eval.practice_cases import load_practice
 from eval.qrels import reduced
 from index.bm25 import terms
+from ingest.questions import FILE_NAME, load_questions
 from rag.grounding import novelty
 
 SPLITS = ("dev", "test")
@@ -42,6 +43,7 @@ def check_cases(docs: Path, folder: Path) -> tuple[list[str], dict[str, Any]]:
             for point in probe.points:
                 findings += _missing(texts, f"{probe.id} {point.id}", probe.docs, point.evidence)
     findings += _repeated([case for split in SPLITS for case in cases[split]])
+    findings += _known_to_the_corpus(docs, [case for split in SPLITS for case in cases[split]])
     findings += _shared_quotes(cases)
     for kind in (cases, claims, probes):
         findings += _shared_topics(kind)
@@ -90,9 +92,25 @@ def _missing(texts: Mapping[str, str], name: str, docs: Sequence[str], quote: st
 def _repeated(cases: Sequence[Case]) -> Iterator[str]:
     asked = {case.query_id: set(terms(case.question)) for case in cases}
     for one, other in combinations(asked, 2):
-        both, either = asked[one] & asked[other], asked[one] | asked[other]
-        if len(both) > _DIFFERENT and len(both) / len(either) >= SAME_QUESTION:
-            yield f"{one} and {other} ask the same: {', '.join(sorted(both))}"
+        if _same(asked[one], asked[other]):
+            yield f"{one} and {other} ask the same: {', '.join(sorted(asked[one] & asked[other]))}"
+
+
+def _known_to_the_corpus(docs: Path, cases: Sequence[Case]) -> Iterator[str]:
+    """Yield the cases that the corpus's own questions ask: finding these would prove nothing."""
+    path = docs / FILE_NAME
+    found, _ = load_questions(path) if path.is_file() else ({}, [])
+    known = {q: set(terms(q)) for rows in found.values() for _, qs in rows for q in qs}
+    for case in cases:
+        asked = set(terms(case.question))
+        for question, said in known.items():
+            if _same(asked, said):
+                yield f"{case.query_id} is asked in {path}: {question!r}"
+
+
+def _same(one: Set[str], other: Set[str]) -> bool:
+    both = one & other
+    return len(both) > _DIFFERENT and len(both) >= SAME_QUESTION * len(one | other)
 
 
 def _shared_topics(splits: Mapping[str, Sequence[Any]]) -> Iterator[str]:

@@ -311,6 +311,21 @@ def _gate_values(options: argparse.Namespace, opener: Opener) -> dict[str, dict[
     return values
 
 
+def run_query_map(options: argparse.Namespace, opener: Opener) -> None:
+    """Fit the map of query vectors on the questions of an index, and write it."""
+    import numpy as np
+
+    from eval.query_map import STEPS, fit_query_map
+    from rag.loading import load_embedders
+
+    own = own_settings(options, query_map=False)
+    index = opener(own, options.docs, False).pipeline.index
+    with progress("fitting", STEPS) as advance:
+        fitted = fit_query_map(index, load_embedders(own)[0], seed=options.seed, advance=advance)
+    np.save(options.out, fitted)
+    print(f"query map of {own.embedder}: {options.out}")
+
+
 def run_compare(options: argparse.Namespace, _: Opener) -> None:
     """Compare two result files, paired by question."""
     from eval.compare import compare, load_values

@@ -22,13 +22,17 @@ Query = TypeVar("Query", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that a stage found. `score` is higher for better, `rank` counts from 1."""
+    """A chunk that a stage found. `score` is higher for better, `rank` counts from 1.
+
+    `asked` tells by unit number how close the questions of a unit are, by late interaction.
+    """
 
     chunk: Chunk
     score: float
     rank: int
     stage: Stage
     explain: Mapping[str, float] = field(default_factory=dict)
+    asked: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,11 +25,12 @@ from index.fusion import reciprocal_rank_fusion
 from index.hits import Filters, Hit, Ranking, Stage
 from index.hnsw import HnswIndex
 from index.late_interaction import LateInteractionIndex
+from index.questions import QuestionIndex, question_rows
 from index.storage import GenerationStore, read_manifest
 from ingest.documents import Chunk, Document, Unit
 
 CANDIDATES = 100  # of each of BM25 and HNSW, before fusion
-LATE_CANDIDATES = 50  # of the fused ranking, scored by late interaction
+LATE_CANDIDATES = 80  # of the fused ranking, scored by late interaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,13 @@ class HybridIndex:
         bm25: RankBM25 | BM25s,
         dense: HnswIndex,
         late: LateInteractionIndex,
+        questions: QuestionIndex | None,
         manifest: Mapping[str, Any],
     ) -> None:
         self.documents = {document.id: document for document in documents}
         self.all_chunks = all_chunks
         self.chunks = searchable(all_chunks)
-        self.bm25, self.dense, self.late = bm25, dense, late
+        self.bm25, self.dense, self.late, self.questions = bm25, dense, late, questions
         self.manifest = manifest
 
     @property
@@ -86,6 +87,7 @@ class HybridIndex:
         clock = _Clock()
         degraded = []
         allowed = self._allowed(filters)
+        asked: Mapping[int, Mapping[int, float]] = {}
         explain: dict[int, dict[str, float]] = {}
         rankings: list[Ranking] = []
         if stage != "dense" or embedder is None:
@@ -99,9 +101,10 @@ class HybridIndex:
                 vector = embedder.embed_query(query)
                 rankings.append(self.dense.search(vector, max(k, CANDIDATES), allowed))
                 _note(explain, "dense", rankings[-1])
-                for position in explain:  # what only BM25 found has a cosine, too
-                    cosine = float(self.dense.vectors[position] @ vector)
-                    explain[position].setdefault("dense", round(cosine, 4))
+                if self.questions is not None and stage != "dense":
+                    rankings.append(self.questions.search(vector, max(k, CANDIDATES), allowed))
+                    _note(explain, "asked", rankings[-1])
+                self._fill_in_cosines(explain, vector)
                 clock.stop("dense")
         ranking = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(rankings)
         if stage == "late":
@@ -111,13 +114,35 @@ class HybridIndex:
                 tokens = token_embedder.embed_query(query)
                 candidates = [p for p, _ in ranking[: max(k, LATE_CANDIDATES)]]
                 ranking = self.late.rank(tokens, candidates)
-                clock.stop("late")
                 _note(explain, "late", ranking)
+                if self.questions is not None:
+                    asked = self.questions.by_unit(tokens, candidates)
+                    for position, units in asked.items():
+                        explain[position]["asked_late"] = round(max(units.values()), 4)
+                clock.stop("late")
         hits = tuple(
-            Hit(self.chunks[position], score, rank, stage, explain[position])
+            Hit(
+                self.chunks[position],
+                score,
+                rank,
+                stage,
+                explain[position],
+                asked.get(position, {}),
+            )
             for rank, (position, score) in enumerate(ranking[:k], start=1)
         )
         return Found(hits, clock.timings_ms, tuple(degraded))
+
+    def _fill_in_cosines(
+        self, explain: dict[int, dict[str, float]], vector: NDArray[np.float32]
+    ) -> None:
+        """Give what one engine found the cosines that the others would have found."""
+        for position, entry in explain.items():
+            entry.setdefault("dense", round(float(self.dense.vectors[position] @ vector), 4))
+            if self.questions is not None and "asked" not in entry:
+                cosine = self.questions.cosine(vector, position)
+                if cosine is not None:
+                    entry["asked"] = round(cosine, 4)
 
     def _allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
         if not filters:
@@ -143,8 +168,9 @@ class HybridIndex:
         """Write everything but the manifest."""
         _write_json_lines(folder / "documents.jsonl", self.documents.values())
         _write_json_lines(folder / "chunks.jsonl", self.all_chunks)
-        for engine in (self.bm25, self.dense, self.late):
-            engine.save(folder)
+        for engine in (self.bm25, self.dense, self.late, self.questions):
+            if engine is not None:
+                engine.save(folder)
 
 
 def build_index(
@@ -160,36 +186,47 @@ def build_index(
 
     `progress` counts texts embedded, twice each: once as a whole, once by token.
     """
-    texts = [chunk.search_text for chunk in searchable(chunks)]
-    known: dict[str, int] = {}
+    passages = searchable(chunks)
+    rows = question_rows(passages)
+    texts = [chunk.search_text for chunk in passages] + [row.text for row in rows]
+    vectors: dict[str, tuple[NDArray[np.float32], NDArray[np.int8]]] = {}
     if previous is not None and _same_models(previous.manifest, embedder, token_embedder):
-        known = {_key(chunk.search_text): row for row, chunk in enumerate(previous.chunks)}
-    rows = [known.get(_key(text)) for text in texts]
-    new = [text for text, row in zip(texts, rows, strict=True) if row is None]
+        vectors = _vectors(previous)
+    new = [text for text in dict.fromkeys(texts) if text not in vectors]
 
     def shifted(offset: int) -> Progress | None:
         if progress is None:
             return None
         return lambda done, _: progress(offset + done, 2 * len(new))
 
-    fresh_dense = iter(embedder.embed_documents(new, shifted(0)))
-    fresh_late = iter(token_embedder.embed_documents(new, shifted(len(new))))
-    dense, late = [], []
-    for row in rows:
-        if row is None or previous is None:
-            dense.append(next(fresh_dense))
-            late.append(next(fresh_late))
-        else:
-            dense.append(previous.dense.vectors[row])
-            late.append(previous.late.passage(row))
+    fresh_dense = embedder.embed_documents(new, shifted(0))
+    fresh_late = token_embedder.embed_documents(new, shifted(len(new)))
+    vectors.update(zip(new, zip(fresh_dense, fresh_late, strict=True), strict=True))
+    dense = np.stack([vectors[text][0] for text in texts])
+    late = [vectors[text][1] for text in texts]
+    n = len(passages)
     return HybridIndex(
         documents,
         chunks,
-        build_bm25(texts),
-        HnswIndex.build(np.stack(dense)),
-        LateInteractionIndex.build(late),
+        build_bm25(texts[:n]),
+        HnswIndex.build(dense[:n]),
+        LateInteractionIndex.build(late[:n]),
+        QuestionIndex(rows, dense[n:], LateInteractionIndex.build(late[n:])) if rows else None,
         {"embedder": embedder.fingerprint, "token_embedder": token_embedder.fingerprint},
     )
+
+
+def _vectors(index: HybridIndex) -> dict[str, tuple[NDArray[np.float32], NDArray[np.int8]]]:
+    """Return the vectors of every text that `index` holds: passages and questions."""
+    found = {
+        chunk.search_text: (index.dense.vectors[row], index.late.passage(row))
+        for row, chunk in enumerate(index.chunks)
+    }
+    if index.questions is not None:
+        for row, question in enumerate(index.questions.rows):
+            late = index.questions.late.passage(row)
+            found[question.text] = (index.questions.dense[row], late)
+    return found
 
 
 def searchable(chunks: Iterable[Chunk]) -> list[Chunk]:
@@ -224,14 +261,37 @@ def load_index(
 
 def read_index(folder: Path, manifest: Mapping[str, Any]) -> HybridIndex:
     """Load a generation whose hashes were checked."""
+    chunks = [_chunk(row) for row in _read_json_lines(folder / "chunks.jsonl")]
+    has_questions = any(unit.questions for chunk in chunks for unit in chunk.units)
     return HybridIndex(
-        [Document(**row) for row in _read_json_lines(folder / "documents.jsonl")],
-        [_chunk(row) for row in _read_json_lines(folder / "chunks.jsonl")],
+        _read_documents(folder),
+        chunks,
         load_bm25(folder),
         HnswIndex.load(folder),
         LateInteractionIndex.load(folder),
+        QuestionIndex.load(folder, searchable(chunks)) if has_questions else None,
         manifest,
     )
+
+
+def load_documents(store: GenerationStore) -> list[Document]:
+    """Return the documents of the current index, or of the one before it; needs no models.
+
+    Raises IndexMissing, or IndexCorrupt where no generation is left.
+    """
+    problems: list[str] = []
+    for folder in store.candidates():
+        try:
+            read_manifest(folder)
+        except IndexCorrupt as error:
+            problems.append(str(error))
+            continue
+        return _read_documents(folder)
+    raise IndexCorrupt("; ".join(problems))
+
+
+def _read_documents(folder: Path) -> list[Document]:
+    return [Document(**row) for row in _read_json_lines(folder / "documents.jsonl")]
 
 
 class _Clock:
@@ -257,10 +317,6 @@ def _same_models(manifest: Mapping[str, Any], dense: Embedder, late: TokenEmbedd
     return stored == (dense.fingerprint, late.fingerprint)
 
 
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def _write_json_lines(path: Path, rows: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
@@ -268,7 +324,9 @@ def _write_json_lines(path: Path, rows: Iterable[Any]) -> None:
 
 
 def _chunk(row: dict[str, Any]) -> Chunk:
-    units = tuple(Unit(**unit) for unit in row.pop("units"))
+    units = tuple(
+        Unit(**{**unit, "questions": tuple(unit["questions"])}) for unit in row.pop("units")
+    )
     return Chunk(**{**row, "heading_path": tuple(row["heading_path"]), "units": units})
 
 

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from index.errors import IndexCorrupt, IndexMissing, IndexStoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _KEPT = 2  # the current generation and the one to fall back to
 
 

@@ -60,11 +60,13 @@ class Unit:
     """The smallest quotable piece of a chunk: a sentence, a list item, a table row.
 
     `start` and `end` are offsets in the document; `plain` is the same words without markup.
+    `questions` are those that people wrote down for it (ingest.questions).
     """
 
     start: int
     end: int
     plain: str
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

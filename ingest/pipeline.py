@@ -21,6 +21,7 @@ from ingest.documents import Block, Chunk, Document, content_id
 from ingest.errors import UnreadableFile
 from ingest.loaders import Limits, load_file
 from ingest.pieces import CountTokens
+from ingest.questions import FILE_NAME, attach_questions, load_questions
 from ingest.structure import parse_blocks
 
 PARSER_VERSION = 2  # raise it when the same file gives other chunks than before
@@ -46,6 +47,7 @@ class IngestReport:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     near_duplicates: list[tuple[str, str, float]] = field(default_factory=list)
+    questions: int = 0
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,6 +103,7 @@ def ingest_paths(
         )
 
     files, skipped = find_files(paths)
+    files = [file for file in files if file.path.name != FILE_NAME]
     report = IngestReport(skipped=skipped)
     documents: dict[str, Document] = {}
     chunks: dict[str, list[Chunk]] = {}
@@ -117,6 +120,7 @@ def ingest_paths(
         documents[file.uri] = document
         chunks[file.uri] = found
     _drop_duplicates(documents, chunks, report)
+    _attach_questions(paths, chunks, report)
     _count(documents, chunks, previous, report)
     report.seconds = time.perf_counter() - began
     if progress:
@@ -194,6 +198,27 @@ def _drop_duplicates(
         (names[two], names[one], similarity)
         for one, two, similarity in near_duplicates(distinct, NEAR_DUPLICATE)
     ]
+
+
+def _attach_questions(
+    paths: Sequence[Path], chunks: dict[str, list[Chunk]], report: IngestReport
+) -> None:
+    """Give the units of `chunks` the questions of the ingested folders, and no others."""
+    asked: dict[str, list[tuple[str, tuple[str, ...]]]] = {uri: [] for uri in chunks}
+    for path in (folder / FILE_NAME for folder in paths):
+        if not path.is_file():
+            continue
+        found, skipped = load_questions(path)
+        report.skipped += skipped
+        for uri, rows in found.items():
+            if uri in asked:
+                asked[uri] += rows
+            else:
+                report.skipped.append((str(path), f"asks about {uri}, which is not here"))
+    for uri, rows in asked.items():
+        chunks[uri], lost = attach_questions(chunks[uri], rows)
+        report.skipped += [(f"{uri}: a question", f"its quote is not there: {q!r}") for q in lost]
+        report.questions += sum(len(questions) for quote, questions in rows if quote not in lost)
 
 
 def _count(

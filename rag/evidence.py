@@ -101,6 +101,17 @@ def collect_passages(
     return tuple(passages), withheld
 
 
+def with_questions(similarity: Mapping[Unit, float], hits: Sequence[Hit]) -> dict[Unit, float]:
+    """Return the similarity of units to the question, or that of their questions where higher."""
+    found = dict(similarity)
+    for hit in hits:
+        for number, score in hit.asked.items():
+            unit = hit.chunk.units[number]
+            if unit in found:
+                found[unit] = max(found[unit], score)
+    return found
+
+
 def focus(
     passages: Sequence[Passage], similarity: Mapping[Unit, float], *, max_tokens: int
 ) -> tuple[Passage, ...]:

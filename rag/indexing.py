@@ -161,4 +161,5 @@ def _same(previous: HybridIndex, result: IngestResult, sources: list[str]) -> bo
 
 def _corpus_hash(result: IngestResult) -> str:
     ids = sorted(chunk.id for chunk in result.chunks) + sorted(d.id for d in result.documents)
+    ids += [q for chunk in result.chunks for unit in chunk.units for q in unit.questions]
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()

@@ -6,6 +6,11 @@ seconds.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
 from index.embedding import (
     Embedder,
     LateInteractionEmbedder,
@@ -19,6 +24,8 @@ from rag.models import ModelStore
 from rag.prompts import answer_prefix
 from rag.reranking import CrossEncoderReranker, Reranker
 from rag.settings import Settings
+
+QUERY_MAPS = Path(__file__).with_name("query_maps")
 
 
 def model_store(settings: Settings) -> ModelStore:
@@ -46,6 +53,7 @@ def load_embedders(settings: Settings) -> tuple[Embedder, TokenEmbedder]:
             store.resolve(settings.embedder),
             fingerprint=dense,
             query_prefix=settings.embedder_query_prefix,
+            query_map=_query_map(settings),
             threads=settings.threads,
         ),
         LateInteractionEmbedder(
@@ -56,6 +64,14 @@ def load_embedders(settings: Settings) -> tuple[Embedder, TokenEmbedder]:
             threads=settings.threads,
         ),
     )
+
+
+def _query_map(settings: Settings) -> NDArray[np.float32] | None:
+    """Return the map that was fitted for the embedder (eval.query_map), if there is one."""
+    path = QUERY_MAPS / f"{settings.embedder}.npy"
+    if not (settings.query_map and path.is_file()):
+        return None
+    return np.asarray(np.load(path), dtype=np.float32)
 
 
 def token_counter(settings: Settings) -> TokenCounter:
@@ -91,8 +107,6 @@ def load_llm(settings: Settings) -> LLM:
         from rag.llm.transformers import TransformersLLM
 
         return TransformersLLM(reference, name=settings.llm)
-    from pathlib import Path
-
     from rag.llm.llamacpp import LlamaCppLLM
 
     llm = LlamaCppLLM(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from index.embedding import Embedder, TokenEmbedder
 from index.hits import Filters, Stage
-from index.hybrid import HybridIndex, load_index
+from index.hybrid import LATE_CANDIDATES, HybridIndex, load_index
 from index.storage import GenerationStore
 from ingest.documents import Chunk, Document
 from rag.abstention import answerability
@@ -32,7 +32,13 @@ from rag.answers import (
     Sources,
     Status,
 )
-from rag.evidence import Passage, collect_passages, focus, without_instructions
+from rag.evidence import (
+    Passage,
+    collect_passages,
+    focus,
+    with_questions,
+    without_instructions,
+)
 from rag.extractive import extract
 from rag.grounding import Grounds
 from rag.llm import LLM
@@ -90,6 +96,21 @@ class RagPipeline:
         self._embedder, self.token_embedder = embedder, token_embedder
         self._reranker, self.llm = reranker, llm
         self.problems = tuple(problems)
+
+    @property
+    def index(self) -> HybridIndex:
+        """The index in use."""
+        return self._index
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The model that embeds queries."""
+        return self._embedder
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """The cross-encoder."""
+        return self._reranker
 
     @property
     def generation(self) -> str:
@@ -150,29 +171,28 @@ class RagPipeline:
         reranked = stage == "reranked"
         found = index.search(
             question,
-            k=max(k, settings.rerank_depth) if reranked else k,
+            k=max(k, settings.rerank_depth, LATE_CANDIDATES) if reranked else k,
             stage="late" if reranked else stage,
             filters=filters,
             embedder=self._embedder,
             token_embedder=self.token_embedder,
         )
         hits, timings, degraded = found.hits, dict(found.timings_ms), list(found.degraded)
-        if reranked and settings.rerank_depth:
-            if self._reranker is None:
+        if reranked:
+            start = time.perf_counter()
+            hits, cut = rerank(
+                self._reranker,
+                question,
+                hits,
+                depth=settings.rerank_depth,
+                weights=settings.rerank_weights,
+                budget_ms=settings.rerank_budget_ms,
+            )
+            timings["rerank"] = _ms(start)
+            if settings.rerank_depth and self._reranker is None:
                 degraded.append("reranker")
-            else:
-                start = time.perf_counter()
-                hits, cut = rerank(
-                    self._reranker,
-                    question,
-                    hits,
-                    depth=settings.rerank_depth,
-                    weights=settings.rerank_weights,
-                    budget_ms=settings.rerank_budget_ms,
-                )
-                timings["rerank"] = _ms(start)
-                if cut:
-                    degraded.append(f"reranker: {cut} of {settings.rerank_depth} cut by its budget")
+            if cut:
+                degraded.append(f"reranker: {cut} of {settings.rerank_depth} cut by its budget")
         return Retrieval(
             question, stage, hits[:k], index.documents, timings, index.generation, tuple(degraded)
         )
@@ -283,7 +303,9 @@ class RagPipeline:
         if answerable < least or not passages:
             return _Found(nothing, answerable)
         grounds = Grounds(passages, self.token_embedder)
-        similarity = grounds.similarity(self.token_embedder.embed_query(asked))
+        similarity = with_questions(
+            grounds.similarity(self.token_embedder.embed_query(asked)), retrieval.hits
+        )
         sentences, quotes = extract(passages, similarity, max_sentences=settings.max_sentences)
         status: Status = "answered" if sentences else "abstained"
         answer = dataclasses.replace(

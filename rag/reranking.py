@@ -7,6 +7,7 @@ order better than either. Knows nothing of how candidates were found.
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ class CrossEncoderReranker:
 
 
 def rerank(
-    reranker: Reranker,
+    reranker: Reranker | None,
     question: str,
     hits: Sequence[Hit],
     *,
@@ -69,26 +70,31 @@ def rerank(
     weights: Mapping[str, float],
     budget_ms: float,
 ) -> tuple[tuple[Hit, ...], int]:
-    """Order `hits` by the weighted sum of their scores; the best `depth` get a cross-encoder's.
+    """Order `hits` by the weighted sum of their scores; the best `depth` get the reranker's, too.
 
-    The scores are those in `explain` (`late`, `dense`: cosines; `bm25`: divided by the best) and
-    the cross-encoder's logit. Scoring stops between batches when `budget_ms` is spent. What was
-    not scored stays below what was. Returns the hits and how many candidates the budget cut.
+    The scores are those in `explain` (cosines: `late` and `dense` of the passage, `asked_late` and
+    `asked` of its questions; `bm25`, divided by the best) and the cross-encoder's logit. Scoring
+    stops between batches when `budget_ms` is spent. What was not scored stays below what was.
+    Returns the hits and how many candidates the budget cut.
     """
     deadline = time.perf_counter() + budget_ms / 1000
     best_bm25 = max((hit.explain.get("bm25", 0.0) for hit in hits), default=0.0) or 1.0
 
     def first_stage(hit: Hit) -> float:
         scores = {**hit.explain, "bm25": hit.explain.get("bm25", 0.0) / best_bm25}
+        # A passage that nobody wrote questions for counts as its own question.
+        scores.setdefault("asked", scores.get("dense", 0.0))
+        scores.setdefault("asked_late", scores.get("late", 0.0))
         return sum(weights.get(name, 0.0) * score for name, score in scores.items())
 
     ordered = sorted(
         (dataclasses.replace(hit, score=first_stage(hit)) for hit in hits),
         key=lambda hit: (-hit.score, hit.rank),
     )
-    candidates = ordered[:depth]
+    candidates = ordered[:depth] if reranker is not None else []
     logits: list[float] = []
     while len(logits) < len(candidates) and (not logits or time.perf_counter() < deadline):
+        assert reranker is not None  # without one there are no candidates
         batch = candidates[len(logits) : len(logits) + _BATCH]
         logits.extend(reranker.score(question, [hit.chunk.search_text for hit in batch]).tolist())
     scored = [
@@ -100,7 +106,7 @@ def rerank(
         for hit, logit in zip(candidates, logits, strict=False)
     ]
     scored.sort(key=lambda hit: -hit.score)
-    floor = scored[-1].score if scored else 0.0
+    floor = scored[-1].score if scored else math.inf
     rest = [dataclasses.replace(hit, score=min(hit.score, floor)) for hit in ordered[len(scored) :]]
     reranked = tuple(
         dataclasses.replace(hit, rank=rank, stage="reranked")

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     # Models
     embedder: str = "bge-small-en-v1.5"
     embedder_query_prefix: str = "Represent this sentence for searching relevant passages: "
+    query_map: bool = Field(
+        True, description="map the embedder's query vectors, where rag/query_maps has a map for it"
+    )
     token_embedder: str = "answerai-colbert-small-v1"
     token_query_prefix: str = "[unused0] "
     token_document_prefix: str = "[unused1] "
@@ -53,10 +56,17 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(20_000_000, ge=1)
 
     # Retrieval
-    rerank_depth: int = Field(12, ge=0, description="candidates that the cross-encoder scores")
+    rerank_depth: int = Field(4, ge=0, description="candidates that the cross-encoder scores")
     rerank_budget_ms: float = Field(600.0, gt=0, description="time for scoring them")
     rerank_weights: dict[str, float] = Field(
-        {"late": 1.0, "dense": 0.2, "bm25": 0.02, "cross_encoder": 0.01},
+        {
+            "late": 1.0,
+            "dense": 0.5,
+            "bm25": 0.02,
+            "asked_late": 0.75,
+            "asked": 0.2,
+            "cross_encoder": 0.005,
+        },
         description="of the scores that order the reranked hits",
     )
 
@@ -66,15 +76,20 @@ class Settings(BaseSettings):
     max_sentences: int = Field(3, ge=1, le=8)
     answer_tokens: int = Field(180, ge=32, description="at most written by the LLM")
     min_support: float = Field(0.65, ge=0, le=1, description="below it a sentence is not shown")
-    min_answerability: float = Field(0.25, ge=0, le=1, description="below it nobody answers")
+    min_answerability: float = Field(0.3, ge=0, le=1, description="below it nobody answers")
     min_answerability_extractive: float = Field(
         0.4, ge=0, le=1, description="the same where no LLM judges the passages, too"
     )
     must_answer_from: float = Field(
-        0.8, ge=0, le=1, description="answerability from which the LLM is offered no refusal"
+        0.6, ge=0, le=1, description="answerability from which the LLM is offered no refusal"
     )
     min_relevance: float = Field(
         0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"
+    )
+
+    # Practice
+    practice_llm: bool = Field(
+        False, description="let the LLM judge what the grader is unsure of; seconds a point"
     )
 
     # Service

@@ -49,6 +49,14 @@ GOOD_DEV = case("d1", "which rows are stale?", "x")
 GOOD_TEST = case("t1", "what does the network cost?", "y", "epsilon zeta")
 
 
+def test_a_case_that_the_corpus_asks_itself_is_found(files, tmp_path):
+    row = {"doc": "a.md", "quote": "Alfa", "questions": ["Stale: which rows?", "Something else?"]}
+    (tmp_path / "docs").joinpath("questions.jsonl").write_text(json.dumps(row))
+    (finding,) = files([GOOD_DEV], [GOOD_TEST])
+    assert finding.startswith("d1 is asked in")
+    assert "'Stale: which rows?'" in finding
+
+
 def test_good_files_have_no_findings(files):
     assert files([GOOD_DEV], [GOOD_TEST]) == []
 

@@ -21,18 +21,18 @@ def logistic(z):
 @pytest.mark.parametrize(
     ("question", "hits", "z"),
     [
-        ("what is bias?", [hit(dense=0.8, cross_encoder=2.0)], -6.17 + 10.82 * 0.8 + 0.11 * 2.0),
-        ("what is bias?", [hit(dense=0.8)], -6.17 + 10.82 * 0.8 - 0.11 * 2.0),
-        ("what is bias?", [hit(bm25=9.0)], -6.17 - 0.11 * 2.0),
+        ("what is bias?", [hit(dense=0.8, cross_encoder=2.0)], -1.48 + 7.3 * 0.8),
+        ("what is bias?", [hit(bm25=9.0)], -1.48),
+        ("what is bias?", [hit(dense=0.5), hit(SECOND, dense=0.9)], -1.48 + 7.3 * 0.9),
         (
             "what is bias?",
-            [hit(dense=0.5, cross_encoder=-3.0), hit(SECOND, dense=0.9, cross_encoder=-1.0)],
-            -6.17 + 10.82 * 0.9 - 0.11,
+            [hit(dense=0.7, asked_late=0.8), hit(SECOND, dense=0.5, asked_late=0.9)],
+            -12.87 + 5.91 * 0.7 + 14.84 * 0.9,
         ),
         (
             "how does Flink differ from Kafka?",
             [hit(SECOND, dense=0.8, cross_encoder=0.0)],
-            -6.17 + 10.82 * 0.8 - 1.79,
+            -1.48 + 7.3 * 0.8 - 3.62,
         ),
     ],
 )

@@ -6,6 +6,7 @@ from rag.evidence import (
     collect_passages,
     focus,
     reads_like_an_instruction,
+    with_questions,
     without_instructions,
 )
 from tests.conftest import make_chunks, make_document, make_passages
@@ -162,3 +163,12 @@ def test_the_second_best_passage_stands_last():
     passages = make_passages(BIAS, FRAUD)
     assert [p.label for p in best_at_the_edges(passages)] == [1, 3, 4, 2]
     assert best_at_the_edges([]) == []
+
+
+def test_a_unit_is_as_close_as_the_closest_of_itself_and_its_questions():
+    (chunk,) = make_chunks(make_document("a.md", "First fact.\nSecond fact.\nThird fact."))
+    first, second, third = chunk.units
+    hits = [Hit(chunk, 1.0, 1, "late", {}, {0: 0.9, 1: 0.2})]
+    found = with_questions({first: 0.5, second: 0.5}, hits)
+    assert found == {first: 0.9, second: 0.5}
+    assert third not in with_questions({first: 0.5}, [Hit(chunk, 1.0, 1, "late", {}, {2: 1.0})])

@@ -96,3 +96,19 @@ def test_every_hit_comes_out_once_in_the_order_of_its_score(scores, depth, weigh
     assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
     assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
     assert cut == 0
+
+
+def test_a_passage_without_questions_counts_as_its_own_question():
+    explains = [
+        {"late": 0.6, "dense": 0.5},
+        {"late": 0.5, "dense": 0.5, "asked_late": 0.8, "asked": 0.7},
+    ]
+    found, _ = rerank(
+        ScriptedReranker({}),
+        "q",
+        [Hit(CHUNKS[i], 0.0, i + 1, "late", explain) for i, explain in enumerate(explains)],
+        depth=0,
+        weights={"late": 1.0, "asked_late": 0.5, "asked": 1.0},
+        budget_ms=ALL_MS,
+    )
+    assert [hit.score for hit in found] == pytest.approx([0.5 + 0.4 + 0.7, 0.6 + 0.3 + 0.5])
