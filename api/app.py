@@ -18,10 +18,12 @@ from starlette.middleware import Middleware
 from api.context import DOCS_PATH, AllowedHosts, RequestContext
 from api.errors import CrashGuard, install_error_handlers
 from api.limits import BodyLimit
-from api.routes import ask, chat, documents, health, ingest, search
+from api.practice import OpenPractice, PracticeService
+from api.routes import ask, chat, conversations, documents, health, ingest, practice, search
 from api.service import Load, Service
 from index.errors import IndexMissing
 from index.storage import GenerationStore, read_manifest
+from rag.practice.loading import practice_over
 
 if TYPE_CHECKING:
     from rag.pipeline import RagPipeline
@@ -35,16 +37,25 @@ Errors are `application/problem+json` with a `request_id`, which is also in `X-R
 
 
 def create_app(
-    settings: Settings, load: Load | None = None, update: ingest.Update | None = None
+    settings: Settings,
+    load: Load | None = None,
+    update: ingest.Update | None = None,
+    open_practice: OpenPractice | None = None,
 ) -> FastAPI:
-    """Return the service; `load` runs in a thread once it starts, `update` on each ingest."""
+    """Return the service.
+
+    `load` runs in a thread once it starts, `update` on each ingest, `open_practice` when practice
+    is first asked for, and with each new index.
+    """
     service = Service(settings, load or functools.partial(_load_pipeline, settings))
+    desk = PracticeService(service, open_practice or practice_over)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         yield
         await service.close()
+        desk.close()
 
     app = FastAPI(
         title="study-rag",
@@ -66,9 +77,9 @@ def create_app(
             ),
         ],
     )
-    app.state.service = service
+    app.state.service, app.state.practice = service, desk
     install_error_handlers(app)
-    for module in (ask, search, documents, chat, health):
+    for module in (ask, conversations, search, documents, chat, practice, health):
         app.include_router(module.router)
     if settings.ingest_token is not None:
         token = settings.ingest_token.get_secret_value()

@@ -6,6 +6,7 @@
     |- Unauthorized       401       no or a wrong token
     |- NotFound           404       no such document, model or path
     |- Busy               409       an ingest is running
+    |- Conflict           409       practice: not in this state of the session
     |- BodyTooLarge       413
     |- Overloaded         429       the queue is full
     |- Internal           500       a defect; its details stay in the log
@@ -33,6 +34,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from index.errors import IndexStoreError
 from ingest.errors import IngestError
 from rag.errors import RagError
+from rag.practice.errors import (
+    AttemptOpen,
+    NoSuchSession,
+    NothingDue,
+    NothingFits,
+    SessionOver,
+    TurnConflict,
+    UnknownProbe,
+    UnreadableAnswer,
+)
 
 log = logging.getLogger("api")
 
@@ -99,6 +110,12 @@ class Busy(Problem):
     status, kind, title = 409, "urn:study-rag:busy", "Already running"
 
 
+class Conflict(Problem):
+    """What was asked for does not fit the state that something is in."""
+
+    status, kind, title = 409, "urn:study-rag:conflict", "Not possible now"
+
+
 class BodyTooLarge(Problem):
     """The body is over the limit."""
 
@@ -135,6 +152,13 @@ class DeadlineExceeded(Problem):
     status, kind, title = 504, "urn:study-rag:deadline-exceeded", "The deadline has passed"
 
 
+_PRACTICE: tuple[tuple[tuple[type[RagError], ...], type[Problem]], ...] = (
+    ((NoSuchSession, UnknownProbe), NotFound),
+    ((NothingFits, UnreadableAnswer), BadRequest),
+    ((AttemptOpen, NothingDue, SessionOver, TurnConflict), Conflict),
+)  # the others are a part of the service that failed
+
+
 def problem_for(error: BaseException, request_id: str) -> Problem:
     """Return what a client may know of `error`; a defect goes to the log with its traceback."""
     if isinstance(error, Problem):
@@ -143,6 +167,9 @@ def problem_for(error: BaseException, request_id: str) -> Problem:
         problem = Problem(str(error.detail), headers=dict(error.headers or {}))
         problem.status_code = error.status_code
         return problem
+    for errors, kind in _PRACTICE:
+        if isinstance(error, errors):
+            return kind(str(error), reason=type(error).__name__)
     if isinstance(error, SELF_EXPLAINED):
         log.warning("request %s: %s: %s", request_id, type(error).__name__, error)
         return Unavailable(str(error))

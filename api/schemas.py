@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 from index.hits import Filters, Stage
 from ingest.documents import ChunkKind
 from rag.answers import Mode, Status
+from rag.conversations import ID_PATTERN
 
 EXAMPLE_QUESTION = "How do I correct for position bias in click logs?"
 _QUOTE = "Weight each click by the inverse of the probability that its position was examined."
@@ -38,6 +39,8 @@ Question = Annotated[
 ]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Patterns = Annotated[list[Pattern], Field(max_length=50)]
+
+ConversationId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 
 class Strict(BaseModel):
@@ -68,8 +71,10 @@ class AskRequest(Strict):
     mode: Mode = Field(
         "llm", description="`llm` writes sentences; `extractive` quotes, in a second"
     )
-    conversation_id: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="reserved for chat; echoed"
+    conversation_id: ConversationId | None = Field(
+        None,
+        description="of your choice; earlier questions under it complete a follow-up, and an "
+        "unknown one begins a conversation",
     )
     filters: SearchFilters = SearchFilters()
 
@@ -146,7 +151,7 @@ class RejectedText(Strict):
 
 
 class AskResponse(Strict):
-    """What `rag ask --json` prints; `conversation_id` only if the request had one."""
+    """What `rag ask --json` prints; the last two only if the request had a `conversation_id`."""
 
     question: str
     status: Status
@@ -159,6 +164,26 @@ class AskResponse(Strict):
     generation: str
     timings_ms: dict[str, float]
     conversation_id: str | None = None
+    condensed: str | None = Field(
+        None, description="what was asked in place of a question that did not stand alone"
+    )
+
+
+class ConversationTurn(Strict):
+    """A question of a conversation; `answer` is null where it was cut off."""
+
+    number: int = Field(description="from 1")
+    asked_at: float = Field(description="Unix time")
+    question: str
+    condensed: str | None
+    answer: AskResponse | None
+
+
+class Conversation(Strict):
+    """A conversation with its turns in order."""
+
+    id: str
+    turns: list[ConversationTurn]
 
 
 class DocumentLine(Strict):
@@ -255,6 +280,18 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "model": "qwen2.5-coder-1.5b",
     "generation": "000003",
     "timings_ms": {"rerank": 430.0, "first_sentence": 6100.0, "llm": 9200.0, "total": 9800.0},
+}
+EXAMPLE_CONVERSATION = {
+    "id": "my-chat",
+    "turns": [
+        {
+            "number": 1,
+            "asked_at": 1767225600.0,
+            "question": EXAMPLE_QUESTION,
+            "condensed": None,
+            "answer": EXAMPLE_ANSWER,
+        }
+    ],
 }
 EXAMPLE_DOCUMENT = {
     "id": "9b2f4c51d07ae836",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -20,6 +21,8 @@ from api.limits import Gate, Ticket
 from api.metrics import Metrics
 from index.hits import Filters, Stage
 from rag.answers import Answer, Done, Event, Mode, Retrieval
+from rag.chat import Chat
+from rag.conversations import FILE_NAME, ConversationStore
 
 if TYPE_CHECKING:  # its import brings torch, which the thread that loads the models pays for
     from rag.pipeline import RagPipeline
@@ -37,6 +40,7 @@ class Service:
         self.gate = Gate(settings.max_concurrency, settings.max_queue, settings.deadline_s)
         self.metrics = Metrics(lambda: self.gate.depth, self._generation)
         self.ingesting = asyncio.Lock()
+        self.conversations = ConversationStore(settings.data_dir / FILE_NAME)
         self._load = load
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading: Future[RagPipeline] | None = None
@@ -86,22 +90,41 @@ class Service:
     async def search(self, question: str, k: int, stage: Stage, filters: Filters) -> Retrieval:
         """Search in a slot. Raises Problem or what the pipeline raises."""
         self.check_question(question)
-        retrieval = await self._run(
+        retrieval = await self.run(
             lambda pipeline, _: pipeline.retrieve(question, k=k, stage=stage, filters=filters)
         )
         self.metrics.record_stages(retrieval.timings_ms, retrieval.degraded)
         return retrieval
 
-    async def answer(self, question: str, mode: Mode, filters: Filters) -> Answer:
+    async def answer(
+        self, question: str, mode: Mode, filters: Filters, conversation: str | None = None
+    ) -> Answer:
         """Answer in a slot. Raises Problem or what the pipeline raises."""
         self.check_question(question)
-        answer = await self._run(
-            lambda pipeline, deadline: pipeline.answer(
-                question, mode=mode, filters=filters, deadline=deadline
+
+        def work(pipeline: RagPipeline, deadline: float) -> Answer:
+            if conversation is None:
+                return pipeline.answer(question, mode=mode, filters=filters, deadline=deadline)
+            chat = Chat(pipeline, self.conversations)
+            return chat.answer(
+                conversation, question, mode=mode, filters=filters, deadline=deadline
             )
-        )
+
+        answer = await self.run(work)
         self.metrics.record_answer(answer)
         return answer
+
+    async def run(self, work: Callable[[RagPipeline, float], T]) -> T:
+        """Run `work(pipeline, deadline)` in a slot. Raises Problem or what it raises."""
+        pipeline = self.pipeline
+        ticket = self.gate.admit()
+        try:
+            future = await ticket.submit(lambda: work(pipeline, ticket.pipeline_deadline))
+            return await asyncio.wait_for(asyncio.wrap_future(future), ticket.remaining())
+        except TimeoutError:
+            raise ticket.expired() from None
+        finally:
+            ticket.leave()
 
     def admit(self, question: str) -> Ticket:
         """Return a place for a stream that can begin. Raises Problem."""
@@ -110,7 +133,13 @@ class Service:
         return self.gate.admit()
 
     async def events(
-        self, ticket: Ticket, question: str, mode: Mode, filters: Filters, request_id: str
+        self,
+        ticket: Ticket,
+        question: str,
+        mode: Mode,
+        filters: Filters,
+        request_id: str,
+        conversation: str | None = None,
     ) -> AsyncGenerator[Event | Problem, None]:
         """Yield what the pipeline yields; a Problem, if any, comes last.
 
@@ -120,9 +149,12 @@ class Service:
         loop = asyncio.get_running_loop()
         left = threading.Event()
         pipeline = self.pipeline
+        stream = pipeline.stream
+        if conversation is not None:
+            stream = functools.partial(Chat(pipeline, self.conversations).stream, conversation)
 
         def produce() -> None:
-            events = pipeline.stream(
+            events = stream(
                 question,
                 mode=mode,
                 filters=filters,
@@ -163,17 +195,6 @@ class Service:
         self._loader.shutdown()
         if self._generation() is not None:
             self.pipeline.close()
-
-    async def _run(self, work: Callable[[RagPipeline, float], T]) -> T:
-        pipeline = self.pipeline
-        ticket = self.gate.admit()
-        try:
-            future = await ticket.submit(lambda: work(pipeline, ticket.pipeline_deadline))
-            return await asyncio.wait_for(asyncio.wrap_future(future), ticket.remaining())
-        except TimeoutError:
-            raise ticket.expired() from None
-        finally:
-            ticket.leave()
 
     def _generation(self) -> str | None:
         try:

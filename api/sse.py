@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from api.errors import Problem
 from api.limits import Ticket
 from api.metrics import outcome_of
-from rag.answers import Done, Event, Extract, SentenceReady, Sources
+from rag.answers import Answer, Condensed, Done, Event, Extract, SentenceReady, Sources
 
 Message = dict[str, str]
 
@@ -47,9 +47,9 @@ async def answer_messages(
     events: AsyncGenerator[Event | Problem, None],
     problem_body: Callable[[Problem], dict[str, Any]],
     on_outcome: Callable[[str], None],
-    extra: dict[str, Any],
+    answer_dict: Callable[[Answer], dict[str, Any]],
 ) -> AsyncGenerator[Message, None]:
-    """Yield one message for each event; `extra` joins the data of `done`."""
+    """Yield one message for each event; `answer_dict` makes the data of `done`."""
     on_outcome("cancelled")  # until proved otherwise
     async with contextlib.aclosing(events) as stream:
         async for event in stream:
@@ -60,13 +60,15 @@ async def answer_messages(
             name, data = event_data(event)
             if isinstance(event, Done):
                 on_outcome(event.answer.status)
-                data |= extra
+                data = answer_dict(event.answer)
             yield message(data, name)
 
 
 def event_data(event: Event) -> tuple[str, dict[str, Any]]:
     """Return the name of an event and its JSON object."""
     match event:
+        case Condensed(turn, question, by):
+            return "condensed", {"question": turn, "condensed": question, "by": by}
         case Sources(retrieval):
             found = retrieval.to_dict()
             return "sources", {key: found[key] for key in ("hits", "timings_ms", "generation")}

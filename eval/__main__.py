@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     grounding = add("grounding", commands.run_grounding,
         "the support check on labelled claims, by trick", "cases", "run", "json")  # fmt: skip
     grounding.add_argument("--no-llm", action="store_true", help="only what needs no LLM")
+    practice = add("practice", commands.run_practice,
+        "the grader of practice beside its baselines", "cases", "run", "json")  # fmt: skip
+    practice.add_argument("--no-llm", action="store_true", help="what is unsure stays unsure")
+    practice.add_argument("--fit", action="store_true", help="fit the grader on these cases")
     everything = add("all", commands.run_all,
         "retrieval, answers, grounding; HTML report", "run")  # fmt: skip
     everything.add_argument("--docs", type=Path, default=docs, help=f"default: {docs}")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
@@ -35,6 +35,11 @@ from eval.session import (
     unzip,
 )
 from rag.answers import Mode
+
+if TYPE_CHECKING:
+    from eval.practice_cases import PracticeCase
+    from index.embedding import Embedder, TokenEmbedder
+    from rag.reranking import Reranker
 
 SEEDS = Path("../shared/seeds")
 SEED_CASES = Path("../shared/eval/seed_questions.jsonl")
@@ -202,6 +207,74 @@ def _grounding(options: argparse.Namespace) -> dict[str, Any]:
         },
         "seconds": round(time.perf_counter() - started, 2),
     }
+
+
+def run_practice(options: argparse.Namespace, _: Opener) -> None:
+    """Measure the grader of practice beside its baselines, or fit it."""
+    from eval.practice_cases import load_practice
+    from eval.tables import practice_tables
+    from rag.loading import load_embedders, load_llm, load_reranker
+
+    started = time.perf_counter()
+    cases = draw(load_practice(options.cases), options.limit, options.seed)
+    settings = settings_of(options)
+    embedder, token_embedder = load_embedders(settings)
+    reranker = load_reranker(settings)
+    if options.fit:
+        _fit_practice(options, cases, embedder, token_embedder, reranker)
+        return
+    from eval.practice import cut_answers, mark_answers, measure, with_made_answers
+    from eval.practice_methods import baselines, grader_method
+    from rag.practice.grader import Grader
+
+    llm = None if options.no_llm else load_llm(settings)
+    grader = Grader(embedder, token_embedder, reranker, llm)
+    whole, cut = with_made_answers(cases), cut_answers(cases)
+    methods = {"grader": grader_method(grader), **baselines(embedder)}
+    figures, seconds = {}, {}
+    for name, method in methods.items():
+        begun = time.perf_counter()
+        with progress(name, len(whole) + len(cut)) as advance:
+            marked = mark_answers(method, whole, advance), mark_answers(method, cut, advance)
+        seconds[name] = round((time.perf_counter() - begun) / max(1, len(whole) + len(cut)), 3)
+        figures[name] = measure(*marked, seed=options.seed)
+    if llm is not None:
+        llm.close()
+    result = {
+        "metrics": figures.pop("grader"),
+        "baselines": figures,
+        "seconds_per_answer": seconds,
+        "config": {
+            "docs": "-",
+            "chunks": 0,
+            "cases": str(options.cases),
+            "cases_sha256": sha256(options.cases),
+            "seed": options.seed,
+            "questions": len(cases),
+            "answers": len(whole),
+            "grader": grader.version,
+        },
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    show(result, options.json, practice_tables(result))
+
+
+def _fit_practice(
+    options: argparse.Namespace,
+    cases: list[PracticeCase],
+    embedder: Embedder,
+    token_embedder: TokenEmbedder,
+    reranker: Reranker | None,
+) -> None:
+    from eval.practice import ATTACKS
+    from eval.practice_fit import TARGET, fit, to_toml
+    from eval.practice_methods import best_thresholds, fit_samples
+
+    with progress("measuring", sum(len(case.answers) + 3 for case in cases)) as advance:
+        samples = fit_samples(cases, embedder, token_embedder, reranker, advance)
+    note = f"Fitted on {len(samples)} points of answers to {len(cases)} probes of {options.cases}."
+    TARGET.write_text(to_toml(fit(samples, ATTACKS), note), encoding="utf-8")
+    print(f"wrote {TARGET}; thresholds of the baselines: {best_thresholds(cases, embedder)}")
 
 
 def run_all(options: argparse.Namespace, opener: Opener) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import takewhile
 
-from eval.corpus_page import Line, Page, Section, Table, after, items, tables
+from eval.corpus_page import Page
+from rag.practice.pages import Line, Section, Table, after, items, tables
 
 POINT_WORDS = 25
 

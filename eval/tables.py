@@ -148,6 +148,19 @@ def grounding_tables(result: Mapping[str, Any]) -> Iterator[Table]:
     yield tricks
 
 
+def practice_tables(result: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield the figures of the grader beside those of its baselines."""
+    baselines = result["baselines"]
+    table = Table("figure", "n", "grader", *baselines, title="Practice", **_PLAIN)
+    for name, estimate in result["metrics"].items():
+        cells = (_estimate(row[name]) for row in (result["metrics"], *baselines.values()))
+        table.add_row(name, str(estimate["n"]), *cells)
+    yield table
+    yield "n counts probes; seconds an answer: " + ", ".join(
+        f"{name} {seconds:g}" for name, seconds in result["seconds_per_answer"].items()
+    )
+
+
 def gate_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row a figure, with what makes it fail."""
     table = Table("figure", "n", "mean", "floor", "change", "p", "", title="Gate", **_PLAIN)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from index.hits import Hit
 from rag.facts import missing_names
 
-# Logistic regressions on the 220 development questions over corpus/, 48 of them unanswerable, both
-# classes of equal weight: AUROC .75 in ten-fold cross-validation with the questions of passages, .69
+# Logistic regressions on the 220 development questions over corpus/, 48 of them unanswerable, the
+# classes weighing the same: AUROC .75 in ten-fold cross-validation with questions of passages, .69
 # without (eval/LOG.md). The cross-encoder's logit added nothing.
 _WITH_QUESTIONS = {"intercept": -12.87, "dense": 5.91, "asked_late": 14.84, "missing": -3.07}
 _WITHOUT = {"intercept": -1.48, "dense": 7.3, "missing": -3.62}

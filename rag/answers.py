@@ -57,7 +57,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The whole outcome of one question. `timings_ms` maps a stage to its milliseconds."""
+    """The whole outcome of one question. `timings_ms` maps a stage to its milliseconds.
+
+    `condensed` is what was asked in place of a question that did not stand alone; `to_dict` leaves
+    it to `rag.chat`, as only a conversation has such questions.
+    """
 
     question: str
     status: Status
@@ -70,6 +74,7 @@ class Answer:
     generation: str = ""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+    condensed: str | None = None
 
     @property
     def text(self) -> str:
@@ -151,7 +156,17 @@ def hit_dict(hit: Hit, document: Document) -> dict[str, Any]:
 
 
 # What RagPipeline.stream yields, in this order: Sources, Extract (only while an LLM is still to
-# write), SentenceReady for each validated sentence, Done.
+# write), SentenceReady for each validated sentence, Done. In a conversation (rag.chat) Condensed
+# comes first where a question did not stand alone.
+
+
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """What is asked in place of `turn`, and who worded it: the LLM, or a merge of the words."""
+
+    turn: str
+    question: str
+    by: Literal["llm", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,5 +198,5 @@ class Done:
     answer: Answer
 
 
-Event = Sources | Extract | SentenceReady | Done
+Event = Condensed | Sources | Extract | SentenceReady | Done
 Events = Sequence[Event]

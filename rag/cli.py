@@ -1,4 +1,4 @@
-"""The command line: `rag models|ingest|search|ask|serve|doctor`.
+"""The command line: `rag models|ingest|search|ask|chat|practice|serve|doctor`.
 
 Data on stdout, progress and logs on stderr; `--json` prints one object. Exit codes: 0 done, 1
 error, 2 usage, 3 not answerable from the corpus, 4 model or index missing, 130 interrupted.
@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rag.cli_options import DataDir, Json
+from rag.practice_cli import practice_app
+
 if TYPE_CHECKING:
     from rag.answers import Answer
     from rag.settings import Settings
@@ -34,11 +37,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="Download and list models.")
 app.add_typer(models_app, name="models")
+app.add_typer(practice_app, name="practice")
 
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Index and databases; also RAG_DATA_DIR [.data]")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Docs = Annotated[
     list[str] | None, typer.Option("--doc", help="Only documents whose path matches this glob.")
 ]
@@ -203,6 +203,38 @@ def ask(
         pipeline.close()
     if answer.status == "abstained":
         raise typer.Exit(EXIT_ABSTAINED)
+
+
+@app.command()
+def chat(
+    conversation: Annotated[
+        str | None, typer.Option(help="Go on with this one, or begin it: letters, digits, - and _.")
+    ] = None,
+    mode: AnswerMode = AnswerMode.llm,
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Ask several questions in a row; a follow-up is understood from what was asked before it.
+
+    Reads standard input line by line where that is not a terminal. /help lists the commands.
+    """
+    from rag.chat import Chat, new_id
+    from rag.chat_cli import TerminalChat
+    from rag.conversations import FILE_NAME, ConversationStore, check_id
+    from rag.errors import ConversationError
+    from rag.pipeline import build_pipeline
+
+    settings = _settings(data_dir)
+    store = ConversationStore(settings.data_dir / FILE_NAME)
+    try:
+        conversation = new_id() if conversation is None else check_id(conversation)
+    except ConversationError as error:
+        raise typer.BadParameter(str(error)) from error
+    pipeline = build_pipeline(settings, llm=mode is AnswerMode.llm)
+    try:
+        TerminalChat(Chat(pipeline, store), conversation, mode.value, as_json=as_json).run()
+    finally:
+        pipeline.close()
 
 
 @app.command()

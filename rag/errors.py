@@ -6,7 +6,8 @@ RagError
 |  |- ModelMissing          not downloaded yet
 |  |- ModelDownloadFailed   no network, no such package, disk full
 |  `- ModelCorrupt          a file's size or SHA-256 is not the pinned one
-`- LLMError                 the language model cannot be loaded or does not answer
+|- LLMError                 the language model cannot be loaded or does not answer
+`- ConversationError        a conversation cannot be kept or has no usable id
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class ModelCorrupt(ModelError):
 
 class LLMError(RagError):
     """The language model cannot be loaded or does not answer."""
+
+
+class ConversationError(RagError):
+    """A conversation cannot be kept or has no usable id."""

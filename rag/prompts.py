@@ -6,7 +6,9 @@ costs time (about 75 tokens a second).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Literal
 
 from rag.evidence import Passage
 from rag.llm import Message, OutputFormat
@@ -38,6 +40,31 @@ _EXAMPLES = (
 _VERIFY_SYSTEM = (
     "You check claims against a source. Answer yes only if the source states everything in the "
     "claim, including every number, name and condition. Otherwise answer no."
+)
+_CONDENSE_SYSTEM = (
+    "Rewrite the follow-up of a conversation as one question that can be understood without the "
+    "conversation. Put what words such as it, they, that mean in their place. Keep the words of "
+    "the follow-up, add nothing that was not said, and do not answer. Write only the question."
+)
+_CONDENSE_EXAMPLES = (
+    (
+        "Q: Which eviction policy survives a big scan?\nA: LFU resists scans, because it drops the "
+        "entry that is used least often.\nFollow-up: and what does it cost?",
+        "What does LFU eviction cost?",
+    ),
+    (
+        "Q: How long should the TTL of a cache entry be?\nFollow-up: what about a DNS record?",
+        "How long should the TTL of a DNS record be?",
+    ),
+    (
+        "Q: When should a cache be warmed?\nA: Warm the cache before a release.\nFollow-up: why?",
+        "Why should a cache be warmed before a release?",
+    ),
+    (
+        "Q: How do I split a cache over several machines?\nA: Hash the key and send the request to "
+        "its machine.\nFollow-up: how can I test that?",
+        "How can I test the split of a cache over several machines?",
+    ),
 )
 
 
@@ -116,3 +143,45 @@ def verify_messages(claim: str, source: str) -> list[Message]:
     """Return the chat that asks whether `source` states `claim`, yes or no."""
     request = f"Source: {source}\n\nClaim: {claim}\n\nDoes the source state the claim?"
     return [Message("system", _VERIFY_SYSTEM), Message("user", request)]
+
+
+def condense_messages(turn: str, earlier: Sequence[tuple[str, str]]) -> list[Message]:
+    """Return the chat that asks for `turn` as a question that stands alone.
+
+    `earlier` holds questions with their answers ("" to leave one out), in order.
+    """
+    messages = [Message("system", _CONDENSE_SYSTEM)]
+    for request, rewritten in _CONDENSE_EXAMPLES:
+        messages += [Message("user", request), Message("assistant", rewritten)]
+    lines = []
+    for question, answer in earlier:
+        lines.append(f"Q: {question}")
+        if answer:
+            lines.append(f"A: {answer}")
+    lines.append(f"Follow-up: {turn}")
+    return [*messages, Message("user", "\n".join(lines))]
+
+
+def condense_format() -> OutputFormat:
+    """Return the format of a rewritten question: one line that ends with a question mark."""
+    schema = {
+        "type": "object",
+        "properties": {"question": {"type": "string"}},
+        "required": ["question"],
+        "additionalProperties": False,
+    }
+    return OutputFormat('root ::= [A-Z] [^?\\n]+ "?"\n', schema)
+
+
+def parse_condensed(text: str, form: Literal["lines", "json"]) -> str:
+    """Return the question that an LLM wrote in either form; "" if there is none."""
+    if form == "json":
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and isinstance(found.get("question"), str):
+            text = found["question"]
+    line = text.strip().partition("\n")[0]
+    question, mark, _ = line.partition("?")
+    return question.strip() + mark if mark else ""

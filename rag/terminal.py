@@ -39,7 +39,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def print_answer_stream(events: Iterable[Event]) -> Answer:
     """Print an answer as its sentences arrive, then the citations; return the answer."""
-    from rag.answers import Done, SentenceReady, Sources
+    from rag.answers import Condensed, Done, SentenceReady, Sources
 
     shown = 0
     answer: Answer | None = None
@@ -49,7 +49,9 @@ def print_answer_stream(events: Iterable[Event]) -> Answer:
         status.start()
     try:
         for event in events:
-            if isinstance(event, Sources) and status:
+            if isinstance(event, Condensed):
+                out.print(f"[dim]asked as: {escape(event.question)}[/dim]")
+            elif isinstance(event, Sources) and status:
                 status.update("reading the passages and writing ...")
             elif isinstance(event, SentenceReady):
                 markers |= {c.id: c.marker for c in event.citations}
@@ -98,6 +100,16 @@ def _print_foot(answer: Answer) -> None:
     seconds = answer.timings_ms.get("total", 0.0) / 1000
     by = answer.model or "search"
     err.print(f"[dim]{escape(answer.status)} by {escape(by)} in {seconds:.1f} s[/dim]")
+
+
+def print_source(source: Mapping[str, Any]) -> None:
+    """Print the passage of a citation, every line with its number, those of the quote bright."""
+    heading = " > ".join(source["heading_path"][-2:]) or source["title"]
+    out.print(f"[bold]{escape(source['doc'])}[/bold], {escape(heading)}")
+    for number, line in enumerate(source["lines"], start=source["passage_line"]):
+        quoted = source["line_start"] <= number <= source["line_end"]
+        style = "" if quoted else "dim"
+        out.print(f"[cyan]{number:>5}[/cyan]  {escape(line)}", style=style)
 
 
 def print_hits(found: Mapping[str, Any]) -> None:

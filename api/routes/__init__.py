@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 
 from api.errors import Problem
+from api.practice import PracticeService
 from api.schemas import ProblemBody
 from api.service import Service
 
@@ -14,7 +15,7 @@ _DESCRIPTIONS = {
     400: "The Host header or the body's JSON is not usable",
     401: "No token, or a wrong one",
     404: "No such thing",
-    409: "An ingest is running",
+    409: "Not possible now: an ingest is running, or a session is in another state",
     413: "The body is over the limit",
     422: "The request cannot be used as it is",
     429: "The queue is full; Retry-After says when to come again",
@@ -36,7 +37,13 @@ def get_service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
+def get_practice(request: Request) -> PracticeService:
+    """Return the practice of the application that got the request."""
+    return cast(PracticeService, request.app.state.practice)
+
+
 ServiceDep = Annotated[Service, Depends(get_service)]
+PracticeDep = Annotated[PracticeService, Depends(get_practice)]
 
 
 def problem_body(request: Request, problem: Problem) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
@@ -20,6 +22,8 @@ from api.schemas import (
     AskResponse,
 )
 from api.sse import AnswerStream, answer_messages
+from rag.answers import Answer
+from rag.chat import answer_dict
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
@@ -35,6 +39,10 @@ EXAMPLES: dict[str, Example] = {
             "mode": "extractive",
             "filters": {"documents": ["position-bias.md"]},
         },
+    },
+    "follow-up": {
+        "summary": "A turn of a conversation",
+        "value": {"question": "and what does it cost?", "conversation_id": "my-chat"},
     },
 }
 _EVENTS = {
@@ -53,8 +61,9 @@ _STREAM = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data 
         200: {
             "model": AskResponse,
             "description": "The answer; abstaining is an answer too. With `Accept: "
-            "text/event-stream`: the events `sources`, perhaps `extract`, `sentence`s, and `done`, "
-            "or `error` with a problem; a comment is sent as a heartbeat.",
+            "text/event-stream`: perhaps `condensed` (a follow-up as it is asked), then the events "
+            "`sources`, perhaps `extract`, `sentence`s, and `done`, or `error` with a problem; a "
+            "comment is sent as a heartbeat.",
             "content": {
                 "application/json": {"example": EXAMPLE_ANSWER},
                 "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM},
@@ -70,16 +79,19 @@ async def ask(
 ) -> Response:
     """Answer from the corpus: every sentence has a citation, or the answer says that it cannot.
 
+    With a `conversation_id` a follow-up is completed from the questions before it; `condensed` is
+    what was asked in its place.
     The generation stops when the client of a stream leaves.
     """
-    extra: dict[str, Any] = {}
-    if body.conversation_id is not None:
-        extra["conversation_id"] = body.conversation_id
+    conversation = body.conversation_id
+    to_dict: Callable[[Answer], dict[str, Any]] = Answer.to_dict
+    if conversation is not None:
+        to_dict = functools.partial(answer_dict, conversation)
     filters = body.filters.to_filters()
     if not wants_events(request):
-        answer = await service.answer(body.question, body.mode, filters)
+        answer = await service.answer(body.question, body.mode, filters, conversation)
         request.state.outcome = answer.status
-        return JSONResponse(answer.to_dict() | extra)
+        return JSONResponse(to_dict(answer))
 
     def on_outcome(outcome: str) -> None:
         request.state.outcome = outcome
@@ -89,6 +101,6 @@ async def ask(
 
     ticket = service.admit(body.question)
     request_id = request.state.request_id
-    events = service.events(ticket, body.question, body.mode, filters, request_id)
-    messages = answer_messages(events, on_problem, on_outcome, extra)
+    events = service.events(ticket, body.question, body.mode, filters, request_id, conversation)
+    messages = answer_messages(events, on_problem, on_outcome, to_dict)
     return AnswerStream(messages, ticket, service.settings.heartbeat_s)

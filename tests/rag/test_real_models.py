@@ -110,3 +110,20 @@ def test_a_second_ingestion_changes_nothing(data):
     first = json.loads(rag("search", QUESTION, "--data-dir", data / "data").stdout)
     report = json.loads(rag("ingest", data / "docs", "--data-dir", data / "data").stdout)
     assert (report["generation"], report["unchanged"]) == (first["generation"], 3)
+
+
+def test_a_follow_up_in_a_chat(data):
+    done = subprocess.run(
+        [sys.executable, "-m", "rag.cli", "chat", "--json", "--data-dir", data / "data"],
+        input=f"{QUESTION}\nand what about a two-tower ranker?\nWhat is an ANN index?\n",
+        capture_output=True,
+        text=True,
+        cwd=CORPUS.parent,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, third = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["condensed"] is None
+    assert {"position", "two-tower"} <= set(second["condensed"].lower().rstrip("?").split())
+    assert third["condensed"] is None
+    assert first["conversation_id"] == third["conversation_id"]

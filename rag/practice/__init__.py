@@ -1,0 +1,1 @@
+"""Practice: the service plays the interviewer, and every verdict cites the corpus."""
