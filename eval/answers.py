@@ -22,7 +22,6 @@ from eval.retrieval import Advance, percentiles
 from index.errors import IndexStoreError
 from index.hits import Filters
 from ingest.documents import Document
-from rag.abstention import answerability
 from rag.answers import Answer, Mode
 from rag.errors import RagError
 
@@ -116,7 +115,7 @@ def _ask(pipeline: Answerer, question: str, query_id: str, mode: Mode, filters: 
         [asdict(rejected) for rejected in answer.rejected],
         invalid_citations(answer, pipeline.document),
         {hit.chunk.id: hit.chunk.search_text for hit in answer.hits},
-        answerability(question, answer.hits),
+        answer.answerability,
         answer.timings_ms.get("first_sentence"),
         answer.timings_ms.get("total", 0.0),
         list(answer.degraded),

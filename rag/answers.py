@@ -59,8 +59,9 @@ class Rejected:
 class Answer:
     """The whole outcome of one question. `timings_ms` maps a stage to its milliseconds.
 
-    `condensed` is what was asked in place of a question that did not stand alone; `to_dict` leaves
-    it to `rag.chat`, as only a conversation has such questions.
+    `answerability` is the probability that the passages hold the answer, which decided whether to
+    give one. `condensed` is what was asked in place of a question that did not stand alone;
+    `to_dict` leaves it to `rag.chat`, as only a conversation has such questions.
     """
 
     question: str
@@ -75,6 +76,7 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
     condensed: str | None = None
+    answerability: float = 0.0
 
     @property
     def text(self) -> str:

@@ -20,7 +20,7 @@ from index.hits import Filters, Stage
 from index.hybrid import LATE_CANDIDATES, HybridIndex, load_index
 from index.storage import GenerationStore
 from ingest.documents import Chunk, Document
-from rag.abstention import answerability
+from rag.abstention import answerability, with_opinion
 from rag.answers import (
     Answer,
     Done,
@@ -32,6 +32,7 @@ from rag.answers import (
     Sources,
     Status,
 )
+from rag.errors import LLMError
 from rag.evidence import (
     Passage,
     collect_passages,
@@ -42,6 +43,7 @@ from rag.evidence import (
 from rag.extractive import extract
 from rag.grounding import Grounds
 from rag.llm import LLM
+from rag.prompts import sufficiency_messages
 from rag.reranking import Reranker, rerank
 from rag.settings import Settings
 from rag.writing import AnswerWriter
@@ -64,11 +66,14 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What reading the passages gave: the extractive answer, and what an LLM may write from."""
+    """What reading the passages gave: the extractive answer, and what an LLM may write from.
+
+    `core` is the part of `passages` that decides whether they answer the question.
+    """
 
     extract: Answer
-    answerability: float
     passages: tuple[Passage, ...] = ()
+    core: tuple[Passage, ...] = ()
     grounds: Grounds | None = None
 
 
@@ -244,23 +249,54 @@ class RagPipeline:
                 return "cancelled"
             return "deadline" if deadline is not None and time.monotonic() > deadline else ""
 
+        yield from self._write(self.llm, asked, found, stop, timings, start)
+
+    def _write(
+        self,
+        llm: LLM,
+        asked: str,
+        found: _Found,
+        stop: Callable[[], str],
+        timings: dict[str, float],
+        start: float,
+    ) -> Generator[Event, None, None]:
+        """Let the LLM judge the passages and write from them; yield sentences, then Done."""
+        assert found.grounds is not None  # without it nobody writes
         part = time.perf_counter()
+        opinion = None if stop() else self._opinion(llm, asked, found)
+        timings["opinion"] = _ms(part)
+        judged = with_opinion(found.extract.answerability, opinion)
+        draft = dataclasses.replace(found.extract, answerability=judged)
+        if opinion is not None and judged < self.settings.min_answerability_judged:
+            timings["total"] = _ms(start)
+            yield Done(_abstain(dataclasses.replace(draft, model=llm.name)))
+            return
         writer = AnswerWriter(
             self.settings,
-            self.llm,
+            llm,
             asked,
             found.passages,
             found.grounds,
             stop,
-            may_refuse=found.answerability < self.settings.must_answer_from,
+            # Small models refuse too often when they write; their opinion is the better judge.
+            may_refuse=opinion is None and judged < self.settings.must_answer_from,
         )
+        part = time.perf_counter()
         with closing(writer.sentences()) as written:
             for sentence, new in written:
                 timings.setdefault("first_sentence", _ms(start))
                 yield SentenceReady(sentence, new)
         timings["llm"] = _ms(part)
         timings["total"] = _ms(start)
-        yield Done(self._finish(writer, found))
+        yield Done(self._finish(writer, draft))
+
+    def _opinion(self, llm: LLM, asked: str, found: _Found) -> float | None:
+        """Return the LLM's P(the passages answer), None where it cannot tell."""
+        try:
+            return llm.yes_probability(sufficiency_messages(asked, found.core))
+        except LLMError as error:
+            logger.warning("the LLM has no opinion: %s", error)
+            return None
 
     def _read(
         self,
@@ -288,11 +324,12 @@ class RagPipeline:
         if asked != question:
             nothing = _degrade(nothing, "question: instruction-like sentences withheld")
         if not asked:
-            return _Found(nothing, 0.0)
+            return _Found(nothing)
         if self.token_embedder is None:
             # Without token vectors no sentence can be checked, and nothing unchecked is shown.
-            return _Found(nothing, 0.0)
+            return _Found(nothing)
         answerable = answerability(asked, retrieval.hits)
+        nothing = dataclasses.replace(nothing, answerability=answerable)
         judged = mode == "llm" and self.llm is not None
         least = settings.min_answerability if judged else settings.min_answerability_extractive
         passages, withheld = collect_passages(
@@ -301,7 +338,7 @@ class RagPipeline:
         if withheld:
             nothing = _degrade(nothing, f"evidence: {withheld} instruction-like sentences withheld")
         if answerable < least or not passages:
-            return _Found(nothing, answerable)
+            return _Found(nothing)
         grounds = Grounds(passages, self.token_embedder)
         similarity = with_questions(
             grounds.similarity(self.token_embedder.embed_query(asked)), retrieval.hits
@@ -311,17 +348,20 @@ class RagPipeline:
         answer = dataclasses.replace(
             nothing, status=status, sentences=sentences, citations=quotes, model="extractive"
         )
-        evidence = focus(passages, similarity, max_tokens=settings.evidence_tokens)
+        evidence, core = (
+            focus(passages, similarity, max_tokens=tokens)
+            for tokens in (settings.evidence_tokens, settings.opinion_tokens)
+        )
         timings["extract"] = _ms(start)
-        return _Found(answer, answerable, evidence, grounds)
+        return _Found(answer, evidence, core, grounds)
 
-    def _finish(self, writer: AnswerWriter, found: _Found) -> Answer:
+    def _finish(self, writer: AnswerWriter, draft: Answer) -> Answer:
         """Return what was kept; the extract where the LLM was cut off."""
         answer = dataclasses.replace(
-            found.extract,
+            draft,
             model=writer.llm.name,
             rejected=tuple(writer.rejected),
-            degraded=(*found.extract.degraded, *writer.degraded),
+            degraded=(*draft.degraded, *writer.degraded),
         )
         if writer.kept:
             return dataclasses.replace(
@@ -331,9 +371,9 @@ class RagPipeline:
                 citations=tuple(writer.citations),
             )
         least = self.settings.min_answerability_extractive
-        if writer.degraded and answer.sentences and found.answerability >= least:
+        if writer.degraded and answer.sentences and answer.answerability >= least:
             return dataclasses.replace(answer, status="partial", model="extractive")
-        return dataclasses.replace(answer, status="abstained", sentences=(), citations=())
+        return _abstain(answer)
 
 
 def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
@@ -369,6 +409,10 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
 
 def _ms(start: float) -> float:
     return round((time.perf_counter() - start) * 1000, 1)
+
+
+def _abstain(answer: Answer) -> Answer:
+    return dataclasses.replace(answer, status="abstained", sentences=(), citations=())
 
 
 def _degrade(answer: Answer, what: str) -> Answer:

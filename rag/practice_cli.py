@@ -272,7 +272,10 @@ def _play(
             player.run()
         finally:
             if not player.is_over:
-                sys.stderr.write(f"kept; go on with: rag practice resume {player.session_id}\n")
+                ends = "\n" if at_terminal else ""  # the line that was not finished
+                sys.stderr.write(
+                    f"{ends}kept; go on with: rag practice resume {player.session_id}\n"
+                )
 
 
 def _settings(data_dir: Path | None) -> Settings:

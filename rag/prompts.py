@@ -37,6 +37,11 @@ _EXAMPLES = (
     ),
     ("How long should the TTL of an entry be?", NOT_IN_SOURCES),
 )
+_SUFFICIENCY_SYSTEM = (
+    "You decide whether passages answer a question. Answer yes only if the passages contain what "
+    "the question asks for. Answer no if they are only about a related subject, or if the question "
+    "assumes something that the passages do not say."
+)
 _VERIFY_SYSTEM = (
     "You check claims against a source. Answer yes only if the source states everything in the "
     "claim, including every number, name and condition. Otherwise answer no."
@@ -137,6 +142,13 @@ def answer_format(labels: Sequence[int], *, max_sentences: int, may_refuse: bool
         "additionalProperties": False,
     }
     return OutputFormat(gbnf, schema)
+
+
+def sufficiency_messages(question: str, passages: Sequence[Passage]) -> list[Message]:
+    """Return the chat that asks whether `passages` answer the question, yes or no."""
+    text = "\n\n".join(f"{passage.heading}\n{passage.prompt_text}" for passage in passages)
+    request = f"Passages:\n{text}\n\nQuestion: {question}\n\nDo the passages answer the question?"
+    return [Message("system", _SUFFICIENCY_SYSTEM), Message("user", request)]
 
 
 def verify_messages(claim: str, source: str) -> list[Message]:

@@ -81,7 +81,7 @@ class Drafting:
                 if interrupted:
                     raise
                 interrupted = True
-                self._note("the line is dropped; Ctrl-C again leaves")
+                self._note("\nthe line is dropped; Ctrl-C again leaves")
                 continue
             interrupted = not self._interrupts
             said = self._take(line, empty=empty)

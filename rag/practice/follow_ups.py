@@ -82,6 +82,9 @@ def target(
     return max(open_, key=loss, default=None)
 
 
+_FOLLOWS = ("probe", "transcript", "quiz")
+
+
 def follow_up(
     point: RubricPoint, probe: Probe, others: Sequence[Probe], match: Match, floor: float
 ) -> str:
@@ -103,8 +106,8 @@ def _candidates(
         yield from (text for score, text in ranked if score >= floor)
     wanted = set(terms(point.text))
     for other in others:
-        # A question with a context of its own does not stand alone.
-        if other.prompt == probe.prompt or other.context:
+        # A question with a context of its own does not stand alone; a whole design is no follow-up.
+        if other.prompt == probe.prompt or other.context or other.kind not in _FOLLOWS:
             continue
         if any(_carries(candidate, wanted) for candidate in other.points):
             yield other.prompt

@@ -40,6 +40,7 @@ _WORDS: dict[Role, str] = {
     "failure modes": r"failure|gotcha|trade|monitor",
     "close": r"close|closing|follow|wrap|summar",
 }
+_SAYS_WHAT = 2  # terms; "what would you do differently?" asks nothing outside its own interview
 _DESIGN = re.compile(r"walk me through|would you (?:build|design|train)|components", re.IGNORECASE)
 _GENERIC = frozenset(terms("please design a system real-time platform at scale, ask what you need"))
 _SAME_PROBLEM = 0.6  # share of a design question's words that the interview's problem has
@@ -267,6 +268,7 @@ def _deep_dives(
         for p in bank.probes
         if p.points
         and p.kind in ("probe", "transcript", "quiz")
+        and len(set(terms(p.prompt))) >= _SAYS_WHAT
         and p.id != main.id
         and not known & {point.id for point in p.points}
     ]

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from index.hits import Hit
-from rag.abstention import answerability
+from rag.abstention import answerability, with_opinion
 from tests.conftest import make_chunks, make_document
 
 DOCUMENT = make_document("bias.md", "Position bias inflates clicks.\n\nKafka keeps the log.")
@@ -47,3 +47,10 @@ def test_nothing_found_is_not_answerable():
 def test_only_the_best_five_hits_can_hold_a_name():
     hits = [hit(dense=0.8)] * 5 + [hit(SECOND, dense=0.8)]
     assert answerability("what keeps Kafka?", hits) < answerability("what keeps a log?", hits)
+
+
+def test_an_opinion_moves_the_answerability_its_way():
+    low, middle, high = (with_opinion(0.6, opinion) for opinion in (0.0, 0.5, 1.0))
+    assert 0 < low < middle < high < 1
+    assert with_opinion(0.3, 0.5) < middle
+    assert with_opinion(0.6, None) == 0.6

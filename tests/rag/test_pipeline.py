@@ -198,6 +198,27 @@ def test_a_good_match_is_offered_no_refusal(tmp_path, least, offered):
     assert form.json_schema["properties"]["sentences"]["minItems"] == (0 if offered else 1)
 
 
+def test_where_the_llm_says_no_it_does_not_write(tmp_path):
+    llm = FakeLLM(f"{IPW} [1]\n", yes=0.001)
+    events = list(make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT).stream(QUESTION))
+    assert [type(event) for event in events] == [Sources, Extract, Done]
+    answer = events[-1].answer
+    assert (answer.status, answer.sentences, answer.citations) == ("abstained", (), ())
+    assert answer.model == "fake-llm"
+    assert answer.answerability < 0.1
+    assert llm.prompts == []
+
+
+def test_where_the_llm_says_yes_it_may_not_refuse(tmp_path):
+    llm = FakeLLM(f"{IPW} [1]\n", yes=0.999)
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=1.0)
+    answer = pipeline.answer(QUESTION)
+    assert texts(answer) == [IPW]
+    assert answer.answerability > 0.9
+    (form,) = llm.formats
+    assert NOT_IN_SOURCES not in form.gbnf
+
+
 def test_an_llm_that_fails_leaves_no_extract_where_there_is_none(tmp_path):
     short = make_document("short.md", "Position bias, clicks.")
     answer = make_pipeline(tmp_path, [short], FakeLLM("", fails=True), **LENIENT).answer(QUESTION)
