@@ -141,7 +141,9 @@ def _answers(options: argparse.Namespace, opener: Opener) -> dict[str, Any]:
     answer_settings = {k: v for k, v in used["settings"].items() if k != "llm_context_tokens"}
     version = [code_version(), used["corpus_hash"], answer_settings]
     cache = Cache(own.data_dir / "cache.jsonl")
-    judge = make_judges(opened.token_embedder, pipeline.llm, cache, code_version())[SUPPORT_CHECK]
+    judge = make_judges(
+        opened.token_embedder, pipeline.llm, cache, code_version(), pipeline.entailment
+    )[SUPPORT_CHECK]
     with progress("answering", len(cases)) as advance:
         records = ask(pipeline, cases, cache, version, mode=mode, advance=advance)
     with progress("judging", len(cases)) as advance:
@@ -181,14 +183,16 @@ def _grounding(options: argparse.Namespace) -> dict[str, Any]:
     from eval.claims import load_claims
     from eval.grounding import judge_claims, measure_grounding
     from eval.judges import make_judges
-    from rag.loading import load_embedders, load_llm
+    from rag.loading import load_embedders, load_entailment, load_llm
 
     started = time.perf_counter()
     claims = draw(load_claims(options.cases), options.limit, options.seed)
     settings = settings_of(options)
     llm = None if options.no_llm else load_llm(settings)
     cache = Cache(settings.data_dir / "eval" / "claims.jsonl")
-    judges = make_judges(load_embedders(settings)[1], llm, cache, code_version())
+    judges = make_judges(
+        load_embedders(settings)[1], llm, cache, code_version(), load_entailment(settings)
+    )
     with progress("judging claims", len(claims)) as advance:
         scores = judge_claims(judges, claims, advance)
     if llm is not None:

@@ -14,6 +14,7 @@ from index.embedding import TokenEmbedder
 from ingest.chunking import chunk_document
 from ingest.documents import Chunk, Document, Unit
 from ingest.structure import parse_blocks
+from rag.entailment import Entailment
 from rag.evidence import Passage
 from rag.grounding import Grounds, novelty, says_the_same
 from rag.llm import LLM
@@ -36,12 +37,17 @@ def passage_from_text(text: str) -> Passage:
 
 
 def make_judges(
-    token_embedder: TokenEmbedder, llm: LLM | None, cache: Cache, version: str
+    token_embedder: TokenEmbedder,
+    llm: LLM | None,
+    cache: Cache,
+    version: str,
+    entailment: Entailment | None = None,
 ) -> dict[str, Judge]:
     """Return the judges by name; "support check" is what answers are held against.
 
     It finds no support where an exact part is missing, and full support where the passage says
-    the claim in its own words; between them it asks the LLM, or takes the similarity without one.
+    the claim in its own words; between them it asks the entailment model, else the LLM, and takes
+    the similarity without either.
     """
 
     def rules(claim: str, source: str) -> float:
@@ -58,6 +64,8 @@ def make_judges(
             return 0.0
         if says_the_same(claim, found.quote):
             return 1.0
+        if entailment is not None:
+            return entailment.probability(source, claim)
         return stated(claim, source) if llm else found.score
 
     judges: dict[str, Callable[[str, str], float | None]] = {
@@ -68,9 +76,13 @@ def make_judges(
     if llm is not None:
         judges["LLM yes or no"] = stated
 
+    if entailment is not None:
+        judges["entailment model"] = lambda claim, source: entailment.probability(source, claim)
+
     def cached(name: str, judge: Callable[[str, str], float | None]) -> Judge:
         def ask(claim: str, source: str) -> float:
-            key = ["judge", name, version, llm.name if llm else "", claim, source]
+            models = [llm.name if llm else "", entailment.name if entailment else ""]
+            key = ["judge", name, version, *models, claim, source]
             return float(cache.get(key, lambda: judge(claim, source) or 0.0))
 
         return ask

@@ -18,6 +18,7 @@ from index.bm25 import terms
 from index.embedding import TokenEmbedder
 from index.late_interaction import dequantize, maxsim
 from ingest.documents import Unit
+from rag.entailment import Entailment
 from rag.evidence import Passage
 from rag.facts import conditions, is_negated, missing_names, missing_numbers
 
@@ -29,6 +30,7 @@ _NOVELTY = (0.6, 0.2)
 # What counts as the same words: at most so many new terms, and so many of them in order. Of 462
 # hard wrong claims 2 pass with these, 21 with 0.15 and 0.75 (eval/LOG.md).
 _NEW_TERMS, _IN_ORDER = 0.1, 0.95
+_ENTAILED = 0.9  # P(entailment) of a model that the user installed; not measured here
 _QUOTE_GAIN = 0.03  # a neighbouring unit joins the quote if it raises the cosine by this much
 
 
@@ -54,8 +56,13 @@ class Support:
 class Grounds:
     """The token vectors of each unit of some passages, for checking sentences against them."""
 
-    def __init__(self, passages: Sequence[Passage], embedder: TokenEmbedder) -> None:
-        self._embedder = embedder
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        embedder: TokenEmbedder,
+        entailment: Entailment | None = None,
+    ) -> None:
+        self._embedder, self._entailment = embedder, entailment
         units = list(dict.fromkeys(unit for passage in passages for unit in passage.units))
         vectors = embedder.embed_documents([unit.plain for unit in units])
         self._vectors = {
@@ -77,6 +84,15 @@ class Grounds:
         query = self._embedder.embed_query(sentence)
         found = [self._check(sentence, query, passage) for passage in passages]
         return sorted(found, key=lambda support: -support.score)
+
+    def proves(self, support: Support, sentence: str) -> bool:
+        """Tell whether `sentence` may stand as it is: in the words of the quote, or entailed."""
+        if says_the_same(sentence, support.quote):
+            return True
+        if self._entailment is None or support.contradicted:
+            return False
+        premise = support.passage.full_text
+        return self._entailment.probability(premise, sentence) >= _ENTAILED
 
     def _check(self, sentence: str, query: NDArray[np.float32], passage: Passage) -> Support:
         best = [(unit, maxsim(query, self._vectors[unit])) for unit in passage.units]

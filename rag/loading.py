@@ -18,6 +18,7 @@ from index.embedding import (
     TokenCounter,
     TokenEmbedder,
 )
+from rag.entailment import Entailment
 from rag.errors import SettingsError
 from rag.llm import LLM
 from rag.models import ModelStore
@@ -86,6 +87,16 @@ def load_reranker(settings: Settings) -> Reranker | None:
     return CrossEncoderReranker(
         model_store(settings).resolve(settings.reranker), threads=settings.threads
     )
+
+
+def load_entailment(settings: Settings) -> Entailment | None:
+    """Load the entailment model; None where the settings name none. Raises ModelError."""
+    if not settings.entailment:
+        return None
+    from rag.entailment import CrossEncoderEntailment
+
+    reference = model_store(settings).resolve(settings.entailment)
+    return CrossEncoderEntailment(reference, name=settings.entailment)
 
 
 def load_llm(settings: Settings) -> LLM:

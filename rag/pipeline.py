@@ -32,6 +32,7 @@ from rag.answers import (
     Sources,
     Status,
 )
+from rag.entailment import Entailment
 from rag.errors import LLMError
 from rag.evidence import (
     Passage,
@@ -93,13 +94,14 @@ class RagPipeline:
         token_embedder: TokenEmbedder | None,
         reranker: Reranker | None,
         llm: LLM | None,
+        entailment: Entailment | None = None,
         problems: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self._store = store
         self._index = index
         self._embedder, self.token_embedder = embedder, token_embedder
-        self._reranker, self.llm = reranker, llm
+        self._reranker, self.llm, self.entailment = reranker, llm, entailment
         self.problems = tuple(problems)
 
     @property
@@ -339,7 +341,7 @@ class RagPipeline:
             nothing = _degrade(nothing, f"evidence: {withheld} instruction-like sentences withheld")
         if answerable < least or not passages:
             return _Found(nothing)
-        grounds = Grounds(passages, self.token_embedder)
+        grounds = Grounds(passages, self.token_embedder, self.entailment)
         similarity = with_questions(
             grounds.similarity(self.token_embedder.embed_query(asked)), retrieval.hits
         )
@@ -381,7 +383,7 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
 
     With `llm` False answers are extractive.
     """
-    from rag.loading import load_embedders, load_llm, load_reranker
+    from rag.loading import load_embedders, load_entailment, load_llm, load_reranker
 
     store = GenerationStore(settings.data_dir / "index")
     store.current()  # fails at once, before seconds of loading
@@ -403,6 +405,7 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
             token_embedder=token_embedder,
             reranker=reranker,
             llm=loading.result() if loading else None,
+            entailment=load_entailment(settings),
             problems=problems,
         )
 

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     token_query_prefix: str = "[unused0] "
     token_document_prefix: str = "[unused1] "
     reranker: str = Field("ms-marco-minilm-l12-v2", description='cross-encoder; "" for none')
+    entailment: str = Field(
+        "", description='model for natural language inference, to prove paraphrases; "" for none'
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads a model; default: all cores")
 
     # LLM

@@ -15,7 +15,7 @@ from rag.answers import Citation, Rejected, Sentence
 from rag.errors import LLMError
 from rag.evidence import Passage, best_at_the_edges
 from rag.extractive import repeats
-from rag.grounding import Grounds, Support, says_the_same
+from rag.grounding import Grounds, Support
 from rag.llm import LLM
 from rag.prompts import answer_format, answer_messages
 from rag.settings import Settings
@@ -127,7 +127,7 @@ class AnswerWriter:
             self.rejected.append(Rejected(draft.text, best.reason))
             return None
         text = draft.text
-        if not says_the_same(text, best.quote):
+        if not self.grounds.proves(best, text):
             # What is not proven is shown in the words of the source.
             self.rejected.append(Rejected(text, _QUOTED))
             text = best.quote
@@ -135,7 +135,7 @@ class AnswerWriter:
                 return None
         good = [best]
         if best.passage in known and text == draft.text:
-            good += [s for s in cited[1:] if says_the_same(text, s.quote)]
+            good += [s for s in cited[1:] if self.grounds.proves(s, text)]
         new: list[Citation] = []
         ids = tuple(dict.fromkeys(self._cite(support, new) for support in good))
         sentence = Sentence(text, ids)
