@@ -25,6 +25,7 @@ from ingest.questions import FILE_NAME, attach_questions, load_questions
 from ingest.structure import parse_blocks
 
 PARSER_VERSION = 2  # raise it when the same file gives other chunks than before
+_NO_DOCUMENTS = (FILE_NAME, "practice-overrides.toml")  # what a folder says of its documents
 NEAR_DUPLICATE = 0.8  # Jaccard similarity of word shingles
 
 Previous = Mapping[str, tuple[str, Document, Sequence[Chunk]]]
@@ -103,7 +104,7 @@ def ingest_paths(
         )
 
     files, skipped = find_files(paths)
-    files = [file for file in files if file.path.name != FILE_NAME]
+    files = [file for file in files if file.path.name not in _NO_DOCUMENTS]
     report = IngestReport(skipped=skipped)
     documents: dict[str, Document] = {}
     chunks: dict[str, list[Chunk]] = {}

@@ -265,7 +265,8 @@ class RagPipeline:
         """Let the LLM judge the passages and write from them; yield sentences, then Done."""
         assert found.grounds is not None  # without it nobody writes
         part = time.perf_counter()
-        opinion = None if stop() else self._opinion(llm, asked, found)
+        sure = found.extract.answerability >= self.settings.must_answer_from
+        opinion = None if sure or stop() else self._opinion(llm, asked, found)
         timings["opinion"] = _ms(part)
         judged = with_opinion(found.extract.answerability, opinion)
         draft = dataclasses.replace(found.extract, answerability=judged)
@@ -358,7 +359,7 @@ class RagPipeline:
         return _Found(answer, evidence, core, grounds)
 
     def _finish(self, writer: AnswerWriter, draft: Answer) -> Answer:
-        """Return what was kept; the extract where the LLM was cut off."""
+        """Return what was kept; the extract where the LLM was cut off or wrote nothing of use."""
         answer = dataclasses.replace(
             draft,
             model=writer.llm.name,
@@ -372,8 +373,9 @@ class RagPipeline:
                 sentences=tuple(writer.kept),
                 citations=tuple(writer.citations),
             )
-        least = self.settings.min_answerability_extractive
-        if writer.degraded and answer.sentences and answer.answerability >= least:
+        cut_off = self.settings.min_answerability_extractive
+        least = cut_off if writer.degraded else self.settings.must_answer_from
+        if answer.sentences and answer.answerability >= least:
             return dataclasses.replace(answer, status="partial", model="extractive")
         return _abstain(answer)
 

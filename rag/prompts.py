@@ -109,8 +109,8 @@ def answer_format(labels: Sequence[int], *, max_sentences: int, may_refuse: bool
     gbnf = (
         f"root ::= {refusal}line{{1,{max_sentences}}}\n"
         'line ::= start text " " cite cite? "\\n"\n'
-        # No line begins with NO: the refusal is the whole answer or no part of it.
-        'start ::= [A-MO-Z0-9] | "N" [^O\\[\\]\\n]\n'
+        # No line begins with No, in any case: the refusal is the whole answer or no part of it.
+        'start ::= [A-MO-Z0-9] | "N" [^Oo\\[\\]\\n]\n'
         "text ::= [^\\[\\]\\n]+\n"
         f'cite ::= "[" ({label}) "]"\n'
     )

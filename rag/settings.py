@@ -84,14 +84,14 @@ class Settings(BaseSettings):
         0.4, ge=0, le=1, description="the same where no LLM judges the passages, too"
     )
     min_answerability_judged: float = Field(
-        0.45, ge=0, le=1, description="the same once the LLM has said whether the passages answer"
+        0.33, ge=0, le=1, description="the same once the LLM has said whether the passages answer"
     )
     opinion_tokens: int = Field(250, ge=100, description="of passages that it says so from")
     must_answer_from: float = Field(
-        0.6,
+        0.7,
         ge=0,
         le=1,
-        description="where it cannot say: answerability from which it is offered no refusal",
+        description="from here it is not asked and may not refuse, and the extract stands in",
     )
     min_relevance: float = Field(
         0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"

@@ -129,7 +129,7 @@ def print_hits(found: Mapping[str, Any]) -> None:
 
 def print_ingest(report: Mapping[str, Any]) -> None:
     """Print the report of `rag ingest`."""
-    counts = ("documents", "chunks", "added", "changed", "removed", "unchanged")
+    counts = ("documents", "chunks", "questions", "added", "changed", "removed", "unchanged")
     out.print(", ".join(f"{report[name]} {name}" for name in counts if report.get(name)))
     if report.get("repaired_lines"):
         out.print(f"{report['repaired_lines']} mis-decoded lines repaired")

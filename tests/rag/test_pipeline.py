@@ -183,7 +183,8 @@ def test_abstains_before_generation(tmp_path):
     "reply", ["NOT IN SOURCES", "", "Bananas grow under tropical suns. [1]\n", "\0\0 [1] ..."]
 )
 def test_abstains_after_generation(tmp_path, reply):
-    answer = make_pipeline(tmp_path, DOCUMENTS, FakeLLM(reply), **LENIENT).answer(QUESTION)
+    unsure = {**LENIENT, "must_answer_from": 1.0}
+    answer = make_pipeline(tmp_path, DOCUMENTS, FakeLLM(reply), **unsure).answer(QUESTION)
     assert (answer.status, answer.sentences, answer.citations) == ("abstained", (), ())
     assert answer.text == NOT_FOUND
     assert answer.model == "fake-llm"
@@ -200,13 +201,23 @@ def test_a_good_match_is_offered_no_refusal(tmp_path, least, offered):
 
 def test_where_the_llm_says_no_it_does_not_write(tmp_path):
     llm = FakeLLM(f"{IPW} [1]\n", yes=0.001)
-    events = list(make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT).stream(QUESTION))
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=1.0)
+    events = list(pipeline.stream(QUESTION))
     assert [type(event) for event in events] == [Sources, Extract, Done]
     answer = events[-1].answer
     assert (answer.status, answer.sentences, answer.citations) == ("abstained", (), ())
     assert answer.model == "fake-llm"
     assert answer.answerability < 0.1
     assert llm.prompts == []
+
+
+def test_where_the_hits_are_sure_the_llm_is_not_asked_and_the_extract_stands_in(tmp_path):
+    llm = FakeLLM("Bananas grow under tropical suns. [1]\n", yes=0.001)
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=0.0)
+    answer = pipeline.answer(QUESTION)
+    assert (answer.status, answer.model) == ("partial", "extractive")
+    assert answer.sentences == pipeline.answer(QUESTION, mode="extractive").sentences
+    assert [rejected.text for rejected in answer.rejected] == ["Bananas grow under tropical suns."]
 
 
 def test_where_the_llm_says_yes_it_may_not_refuse(tmp_path):
