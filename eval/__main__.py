@@ -7,8 +7,9 @@ interrupted. Knows nothing of how a figure is computed.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eval import commands
@@ -17,6 +18,8 @@ from eval.session import STDOUT, Opener, open_pipeline
 from index.errors import IndexMissing, IndexStoreError
 from ingest.errors import IngestError
 from rag.errors import ModelError, RagError
+
+Run = Callable[[argparse.Namespace, Opener], None]
 
 
 def main(arguments: Sequence[str] | None = None, opener: Opener = open_pipeline) -> int:
@@ -60,23 +63,25 @@ def _parser() -> argparse.ArgumentParser:
     grounding = add("grounding", commands.run_grounding,
         "the support check on labelled claims, by trick", "cases", "run", "json")  # fmt: skip
     grounding.add_argument("--no-llm", action="store_true", help="only what needs no LLM")
-    practice = add("practice", commands.run_practice,
+    practice = add("practice", _late("practice_command", "run_practice"),
         "the grader of practice beside its baselines", "cases", "run", "json")  # fmt: skip
-    practice.add_argument("--no-llm", action="store_true", help="what is unsure stays unsure")
+    practice.add_argument("--llm", action="store_true", help="it judges what is unsure")
     practice.add_argument("--fit", action="store_true", help="fit the grader on these cases")
     everything = add("all", commands.run_all,
-        "retrieval, answers, grounding; HTML report", "run")  # fmt: skip
+        "retrieval, answers, grounding, practice; HTML report", "run")  # fmt: skip
     everything.add_argument("--docs", type=Path, default=docs, help=f"default: {docs}")
     everything.add_argument("--cases", type=Path, default=commands.CASES / "test.jsonl",
         help="default: the project's test split")  # fmt: skip
     everything.add_argument("--claims", type=Path, default=commands.CASES / "claims_test.jsonl")
+    everything.add_argument("--probes", type=Path, default=commands.CASES / "practice_test.jsonl")
     everything.add_argument("--out", type=Path, default=Path("eval-report"), help="folder")
     everything.add_argument("--ragas", type=_count, default=20)
     everything.add_argument("--causal", type=_count, default=20)
     report = add("report", commands.run_report, "an HTML page from result files")
     report.add_argument("results", type=Path, nargs="+", help="JSON files of the commands above")
     report.add_argument("--out", type=Path, default=Path("report.html"))
-    gate = add("gate", commands.run_gate, "floors and no loss against the stored baseline", "run")
+    gate = add("gate", _late("gate_command", "run_gate"),
+        "floors and no loss against the stored baseline", "run")  # fmt: skip
     gate.add_argument("--update", action="store_true", help="store what is measured as baseline")
     # A third of the cases: CI has minutes. The same ones every time, or nothing compares.
     gate.set_defaults(limit=90, docs=docs, cases=commands.CASES / "test.jsonl")
@@ -102,6 +107,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", type=Path, help="result file, the configuration to beat")
     compare.add_argument("b", type=Path, help="result file, the other configuration")
     return parser
+
+
+def _late(module: str, name: str) -> Run:
+    """Return a command whose module is imported when it runs: some import seconds of libraries."""
+
+    def run(options: argparse.Namespace, opener: Opener) -> None:
+        getattr(importlib.import_module(f"eval.{module}"), name)(options, opener)
+
+    return run
 
 
 def _docs(command: argparse.ArgumentParser) -> None:

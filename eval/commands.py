@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from eval.cases import load_cases
-from eval.errors import CaseFileError, CorpusError, GateError, ResultFileError
+from eval.errors import CaseFileError, CorpusError, ResultFileError
 from eval.retrieval import STAGES, measure_retrieval
 from eval.session import (
     Opener,
@@ -37,15 +37,12 @@ from eval.session import (
 from rag.answers import Mode
 
 if TYPE_CHECKING:
-    from eval.practice_cases import PracticeCase
-    from index.embedding import Embedder, TokenEmbedder
-    from rag.reranking import Reranker
+    pass
 
 SEEDS = Path("../shared/seeds")
 SEED_CASES = Path("../shared/eval/seed_questions.jsonl")
 CORPUS = Path("corpus")
 CASES = Path("eval/cases")
-SUPPORT_CHECK = "support check"
 
 
 def run_retrieval(options: argparse.Namespace, opener: Opener) -> None:
@@ -127,7 +124,7 @@ def _answers(options: argparse.Namespace, opener: Opener) -> dict[str, Any]:
     from eval.cache import Cache, code_version
     from eval.claims import load_claims
     from eval.faithfulness import claim_jobs, endpoint_of, ragas_scores, samples, summarise
-    from eval.judges import make_judges
+    from eval.judges import SUPPORT_CHECK, make_judges
 
     started = time.perf_counter()
     cases = draw(load_cases(options.cases), options.limit, options.seed)
@@ -213,82 +210,22 @@ def _grounding(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def run_practice(options: argparse.Namespace, _: Opener) -> None:
-    """Measure the grader of practice beside its baselines, or fit it."""
-    from eval.practice_cases import load_practice
-    from eval.tables import practice_tables
-    from rag.loading import load_embedders, load_llm, load_reranker
-
-    started = time.perf_counter()
-    cases = draw(load_practice(options.cases), options.limit, options.seed)
-    settings = settings_of(options)
-    embedder, token_embedder = load_embedders(settings)
-    reranker = load_reranker(settings)
-    if options.fit:
-        _fit_practice(options, cases, embedder, token_embedder, reranker)
-        return
-    from eval.practice import cut_answers, mark_answers, measure, with_made_answers
-    from eval.practice_methods import baselines, grader_method
-    from rag.practice.grader import Grader
-
-    llm = None if options.no_llm else load_llm(settings)
-    grader = Grader(embedder, token_embedder, reranker, llm)
-    whole, cut = with_made_answers(cases), cut_answers(cases)
-    methods = {"grader": grader_method(grader), **baselines(embedder)}
-    figures, seconds = {}, {}
-    for name, method in methods.items():
-        begun = time.perf_counter()
-        with progress(name, len(whole) + len(cut)) as advance:
-            marked = mark_answers(method, whole, advance), mark_answers(method, cut, advance)
-        seconds[name] = round((time.perf_counter() - begun) / max(1, len(whole) + len(cut)), 3)
-        figures[name] = measure(*marked, seed=options.seed)
-    if llm is not None:
-        llm.close()
-    result = {
-        "metrics": figures.pop("grader"),
-        "baselines": figures,
-        "seconds_per_answer": seconds,
-        "config": {
-            "docs": "-",
-            "chunks": 0,
-            "cases": str(options.cases),
-            "cases_sha256": sha256(options.cases),
-            "seed": options.seed,
-            "questions": len(cases),
-            "answers": len(whole),
-            "grader": grader.version,
-        },
-        "seconds": round(time.perf_counter() - started, 2),
-    }
-    show(result, options.json, practice_tables(result))
-
-
-def _fit_practice(
-    options: argparse.Namespace,
-    cases: list[PracticeCase],
-    embedder: Embedder,
-    token_embedder: TokenEmbedder,
-    reranker: Reranker | None,
-) -> None:
-    from eval.practice import ATTACKS
-    from eval.practice_fit import TARGET, fit, to_toml
-    from eval.practice_methods import best_thresholds, fit_samples
-
-    with progress("measuring", sum(len(case.answers) + 3 for case in cases)) as advance:
-        samples = fit_samples(cases, embedder, token_embedder, reranker, advance)
-    note = f"Fitted on {len(samples)} points of answers to {len(cases)} probes of {options.cases}."
-    TARGET.write_text(to_toml(fit(samples, ATTACKS), note), encoding="utf-8")
-    print(f"wrote {TARGET}; thresholds of the baselines: {best_thresholds(cases, embedder)}")
-
-
 def run_all(options: argparse.Namespace, opener: Opener) -> None:
-    """Run retrieval, answers and grounding, and write their results and a page with plots."""
+    """Run every measurement, and write the results and a page with plots."""
+    from eval.practice_command import measured_practice
     from eval.report import html_report
-    from eval.tables import answer_tables, grounding_tables, retrieval_notes, retrieval_tables
+    from eval.tables import (
+        answer_tables,
+        grounding_tables,
+        practice_tables,
+        retrieval_notes,
+        retrieval_tables,
+    )
 
     options.out.mkdir(parents=True, exist_ok=True)
     options.extractive = options.no_llm = False
     claims = argparse.Namespace(**{**vars(options), "cases": options.claims})
+    probes = argparse.Namespace(**{**vars(options), "cases": options.probes, "llm": False})
     results: dict[str, dict[str, Any]] = {}
 
     def keep(name: str, result: dict[str, Any], tables: Iterable[RenderableType]) -> None:
@@ -297,6 +234,7 @@ def run_all(options: argparse.Namespace, opener: Opener) -> None:
 
     keep("retrieval", found := _retrieval(options, opener), retrieval_tables(found))
     keep("grounding", judged := _grounding(claims), grounding_tables(judged))
+    keep("practice", graded := measured_practice(probes), practice_tables(graded))
     keep("answers", answered := _answers(options, opener), answer_tables(answered))
     page = options.out / "report.html"
     page.write_text(html_report(results), encoding="utf-8")
@@ -320,72 +258,6 @@ def run_report(options: argparse.Namespace, _: Opener) -> None:
         raise ResultFileError(f"not a result of `python -m eval`: {names} ({error!r})") from error
     options.out.write_text(page, encoding="utf-8")
     print(f"report: {options.out}")
-
-
-def run_gate(options: argparse.Namespace, opener: Opener) -> None:
-    """Hold retrieval, extractive answers and the rules of the support check against the past."""
-    from eval import gate
-    from eval.tables import gate_table
-
-    values = _gate_values(options, opener)
-    if options.update:
-        stored = {"cases_sha256": sha256(options.cases), "values": values}
-        gate.BASELINE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-        print(f"stored {gate.BASELINE}; commit it with the reason why it changed")
-        return
-    baseline = gate.load_baseline()
-    rows = gate.compare(values, gate.load_floors(), baseline["values"], options.seed)
-    show({}, None, [gate_table(rows)])
-    if baseline["cases_sha256"] != sha256(options.cases):
-        print("note: the case file changed since the baseline was stored", file=sys.stderr)
-    if failed := [row["figure"] for row in rows if row["fails"]]:
-        raise GateError(f"the gate fails: {', '.join(failed)}.")
-
-
-def _gate_values(options: argparse.Namespace, opener: Opener) -> dict[str, dict[str, float]]:
-    """Return figure -> question -> value of what can be measured in minutes, without the LLM."""
-    from eval.answers import SUPPORTED, ask, measure_answers
-    from eval.cache import Cache, code_version
-    from eval.claims import load_claims
-    from eval.grounding import judge_claims
-    from eval.judges import make_judges
-
-    own = own_settings(options)
-    opened = opener(own, options.docs, False)
-    cases = draw(load_cases(options.cases), options.limit, options.seed)
-    answerable = [case for case in cases if case.answerable]
-    with progress("retrieving", len(answerable)) as advance:
-        report = measure_retrieval(
-            opened.pipeline, answerable, seed=options.seed, stages=("reranked",), advance=advance
-        )
-    with tempfile.TemporaryDirectory(prefix="rag-gate-") as folder:
-        cache = Cache(Path(folder) / "cache.jsonl")  # of this run only: nothing old may pass
-        judge = make_judges(opened.token_embedder, None, cache, code_version())[SUPPORT_CHECK]
-        with progress("answering", len(cases)) as advance:
-            records = ask(opened.pipeline, cases, cache, "", mode="extractive", advance=advance)
-        with progress("judging", len(cases)) as advance:
-            answers = measure_answers(cases, records, judge, seed=options.seed, advance=advance)
-        claims = load_claims(CASES / "claims_test.jsonl")
-        with progress("checking claims", len(claims)) as advance:
-            scores = judge_claims({SUPPORT_CHECK: judge}, claims, advance)[SUPPORT_CHECK]
-    values: dict[str, dict[str, float]] = {}
-    for query_id, metrics in report.values["reranked"].items():
-        for name in ("hit@5", "mrr@10"):
-            values.setdefault(name, {})[query_id] = metrics[name]
-    for row in answers["per_question"]:
-        right = row["answered"] == row["answerable"]
-        values.setdefault("extractive: answered or refused rightly", {})[row["query_id"]] = float(
-            right
-        )
-        if row["answerable"]:
-            values.setdefault("extractive: key facts", {})[row["query_id"]] = row["key_facts"]
-        if row["valid"]:
-            values.setdefault("citation validity", {})[row["query_id"]] = min(row["valid"])
-    values["support check: claims judged as labelled"] = {
-        claim.id: float((score >= SUPPORTED) == claim.supported)
-        for claim, score in zip(claims, scores, strict=True)
-    }
-    return values
 
 
 def run_query_map(options: argparse.Namespace, opener: Opener) -> None:

@@ -20,6 +20,8 @@ from rag.grounding import Grounds, novelty, says_the_same
 from rag.llm import LLM
 from rag.prompts import verify_messages
 
+SUPPORT_CHECK = "support check"
+
 
 def passage_from_text(text: str) -> Passage:
     """Return `text` as a passage with its units, as if it were a document of its own."""
@@ -71,7 +73,7 @@ def make_judges(
     judges: dict[str, Callable[[str, str], float | None]] = {
         "word overlap": word_overlap,
         "rules": rules,
-        "support check": support,
+        SUPPORT_CHECK: support,
     }
     if llm is not None:
         judges["LLM yes or no"] = stated

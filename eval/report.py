@@ -73,13 +73,13 @@ def _section(name: str, result: Result) -> Iterator[str]:
             for name, e in result["ragas"]["metrics"].items()
         ]
         yield _table(["RAGAS metric", "n", "value and interval", "failed"], rows)
-    if "graders" in result:
-        names = list(next(iter(result["graders"].values())))
+    if "baselines" in result:
+        graders = {"grader": result["metrics"], **result["baselines"]}
         rows = [
-            [grader, *(_share(values[name]) for name in names)]
-            for grader, values in result["graders"].items()
+            [name, str(estimate["n"]), *(_share(values[name]) for values in graders.values())]
+            for name, estimate in result["metrics"].items()
         ]
-        yield _table(["grader", *names], rows)
+        yield _table(["figure", "probes", *graders], rows)
 
 
 def _metrics(result: Result) -> list[str]:
