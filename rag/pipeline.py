@@ -373,9 +373,11 @@ class RagPipeline:
                 sentences=tuple(writer.kept),
                 citations=tuple(writer.citations),
             )
-        cut_off = self.settings.min_answerability_extractive
-        least = cut_off if writer.degraded else self.settings.must_answer_from
-        if answer.sentences and answer.answerability >= least:
+        least = self.settings.must_answer_from
+        if writer.degraded:
+            least = self.settings.min_answerability_extractive
+        # What had to be invented, the passages do not say: then their closest words do not either.
+        if answer.sentences and answer.answerability >= least and not writer.invented:
             return dataclasses.replace(answer, status="partial", model="extractive")
         return _abstain(answer)
 

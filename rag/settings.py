@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     opinion_tokens: int = Field(250, ge=100, description="of passages that it says so from")
     must_answer_from: float = Field(
-        0.7,
+        0.75,
         ge=0,
         le=1,
         description="from here it is not asked and may not refuse, and the extract stands in",

@@ -58,6 +58,7 @@ class AnswerWriter:
         self.citations: list[Citation] = []
         self.rejected: list[Rejected] = []
         self.degraded: list[str] = []
+        self.invented = False  # whether a draft had a number, name or denial that no passage has
 
     def sentences(self) -> Generator[tuple[Sentence, tuple[Citation, ...]], None, None]:
         """Yield each sentence that passes, with the citations that are new with it."""
@@ -124,6 +125,7 @@ class AnswerWriter:
         if best is None or best.score < self.settings.min_support:
             best = max([*cited, *self.grounds.check(draft.text, others)], key=lambda s: s.score)
         if best.score < self.settings.min_support:
+            self.invented |= best.contradicted
             self.rejected.append(Rejected(draft.text, best.reason))
             return None
         text = draft.text

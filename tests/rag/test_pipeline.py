@@ -220,6 +220,14 @@ def test_where_the_hits_are_sure_the_llm_is_not_asked_and_the_extract_stands_in(
     assert [rejected.text for rejected in answer.rejected] == ["Bananas grow under tropical suns."]
 
 
+def test_no_extract_stands_in_for_a_number_that_had_to_be_invented(tmp_path):
+    llm = FakeLLM("Position bias in clicks is worth 80,000 clicks. [1]\n")
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=0.0)
+    answer = pipeline.answer(QUESTION)
+    assert (answer.status, answer.sentences) == ("abstained", ())
+    assert "80000" in answer.rejected[0].reason
+
+
 def test_where_the_llm_says_yes_it_may_not_refuse(tmp_path):
     llm = FakeLLM(f"{IPW} [1]\n", yes=0.999)
     pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=1.0)
