@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _REPEATS = "repeats another sentence"
 _QUOTED = "not in the words of the source: quoted instead"
 _MAX_QUOTED_WORDS = 70
-_MIN_WORDS = 4
+_MIN_WORDS, _MIN_WORDS_WITH_A_NUMBER = 4, 3
 
 
 class _Stopped(Exception):  # through the parser, which would take half a sentence for a whole one
@@ -113,7 +113,9 @@ class AnswerWriter:
         unknown = [n for n in draft.labels if n not in self.passages]
         if unknown:
             self.rejected.append(Rejected(draft.text, f"unknown label {unknown}"))
-        if len(draft.text.split()) < _MIN_WORDS and not any(c.isdigit() for c in draft.text):
+        has_number = any(c.isdigit() for c in draft.text)
+        least = _MIN_WORDS_WITH_A_NUMBER if has_number else _MIN_WORDS
+        if len(draft.text.split()) < least:
             self.rejected.append(Rejected(draft.text, "says too little"))
             return None
         if self.grounds.relevance(self.question, draft.text) < self.settings.min_relevance:

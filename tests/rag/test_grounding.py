@@ -99,6 +99,29 @@ def test_only_the_words_of_the_source_in_their_order_prove_a_sentence(sentence, 
     assert says_the_same(sentence, quote) is same
 
 
+LENS = "Netflix: availability, degradation and ownership in operation, an explicit degraded model"
+AUC = "AUC survives any increasing rescaling of the scores; an auction does not."
+MOMENTS = "Strong candidates lose the level at three moments: they name a generic failure mode."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "quote", "same"),
+    [
+        (LENS, LENS, True),
+        (LENS.replace("Netflix", "Meta"), LENS, False),  # one term of ten, and another company
+        (LENS.replace("degraded model", "degraded 3 models"), LENS, False),
+        ("An auction does not.", AUC, True),
+        ("AUC does not survive any increasing rescaling of the scores.", AUC, False),
+        ("Strong candidates lose the level.", MOMENTS, True),
+        ("Strong candidates name a generic failure mode.", MOMENTS, False),  # the verb is left out
+    ],
+)
+def test_names_denials_and_gaps_are_seen_in_sentences_that_share_nearly_all_words(
+    sentence, quote, same
+):
+    assert says_the_same(sentence, quote) is same
+
+
 def test_what_lacks_an_exact_part_is_contradicted_and_what_is_merely_far_is_not():
     (wrong,) = check("Weighting corrects position bias at 400 TB.", [BIAS])
     (far,) = check("Bananas grow quietly under tropical suns.", [BIAS])

@@ -19,12 +19,14 @@ FRAUD = "Velocity features catch fraud in payments."
 SLOTS = "Randomised slots estimate the propensity of each position."
 
 
-def write(reply, question="position bias fraud", stop=lambda: "", llm=None, **settings):
+def write(
+    reply, question="position bias fraud", stop=lambda: "", llm=None, passages=PASSAGES, **settings
+):
     settings = {"min_relevance": 0.0} | settings
     llm = llm or FakeLLM(reply)
     writer = AnswerWriter(
-        Settings(**settings), llm, question, PASSAGES,
-        Grounds(PASSAGES, FakeTokenEmbedder()), stop, may_refuse=True,
+        Settings(**settings), llm, question, passages,
+        Grounds(passages, FakeTokenEmbedder()), stop, may_refuse=True,
     )  # fmt: skip
     assert [sentence for sentence, _ in writer.sentences()] == writer.kept
     assert llm.stopped
@@ -77,8 +79,9 @@ def test_a_sentence_without_a_label_is_attributed():
 
 def test_a_second_label_counts_only_where_its_passage_supports_too():
     assert said(write(f"{IPW} [1][2]\n")) == [(IPW, ("c1",))]
-    writer = write("The propensity of position. [1][3]\n")
-    assert {c.chunk_id for c in writer.citations} == {PASSAGES[0].chunk.id, PASSAGES[2].chunk.id}
+    twice = make_passages(make_document("two.md", f"{FRAUD}\n\nFirst: {FRAUD.lower()}"))
+    writer = write(f"{FRAUD} [1][2]\n", passages=twice)
+    assert {c.chunk_id for c in writer.citations} == {p.chunk.id for p in twice}
 
 
 def test_the_same_quote_is_cited_once():
