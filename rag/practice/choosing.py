@@ -28,12 +28,25 @@ class Wanted:
 
     def fits(self, probe: Probe) -> bool:
         """Tell whether a probe is of that topic, company and difficulty."""
-        about = " ".join([*probe.topics, probe.prompt, probe.span.doc, *probe.span.heading_path])
         return (
-            self.topic.lower().replace("-", " ") in about.lower().replace("-", " ")
+            self.closeness(probe) > 0
             and (not self.company or self.company.lower() in map(str.lower, probe.companies))
             and (not self.difficulty or self.difficulty.lower() == probe.difficulty.lower())
         )
+
+    def closeness(self, probe: Probe) -> int:
+        """Return 3 where the probe asks of the topic, 2 where it stands below it, 1 or 0."""
+        where = (
+            " ".join(probe.topics),
+            " ".join([probe.span.doc, *probe.span.heading_path]),
+            probe.prompt,
+        )
+        near = (n for n, text in enumerate(where, start=1) if self._topic in _plain(text))
+        return max(near, default=0)
+
+    @property
+    def _topic(self) -> str:
+        return _plain(self.topic)
 
     def __str__(self) -> str:
         parts = (f"{name} {getattr(self, name)!r}" for name in ("topic", "company", "difficulty"))
@@ -51,14 +64,16 @@ def probe_by_id(bank: Bank, probe_id: str) -> Probe:
 
 
 def choose_probe(bank: Bank, wanted: Wanted, seed: int, practised: Collection[str] = ()) -> Probe:
-    """Return a probe that fits, one not practised yet if there is any."""
+    """Return a probe that fits; if there are any, one about the topic itself, not practised yet."""
     fitting = [
         probe
         for probe in bank.probes
         if probe.kind in _ASKED_ALONE and probe.points and wanted.fits(probe)
     ]
-    fresh = [probe for probe in fitting if probe.id not in practised]
-    return _draw(fresh or fitting, seed, f"no probe fits {wanted}")
+    nearest = max(map(wanted.closeness, fitting), default=0)
+    closest = [probe for probe in fitting if wanted.closeness(probe) == nearest]
+    fresh = [probe for probe in closest if probe.id not in practised]
+    return _draw(fresh or closest, seed, f"no probe fits {wanted}")
 
 
 def choose_ladder(bank: Bank, wanted: Wanted, seed: int) -> Probe:
@@ -69,14 +84,17 @@ def choose_ladder(bank: Bank, wanted: Wanted, seed: int) -> Probe:
 
 def choose_estimate(bank: Bank, wanted: Wanted, seed: int) -> Estimate:
     """Return an estimation exercise whose title or document fits the topic."""
-    topic = wanted.topic.lower().replace("-", " ")
+    topic = _plain(wanted.topic)
     fitting = [
         estimate
         for estimate in bank.estimates
-        if estimate.steps
-        and topic in f"{estimate.title} {estimate.span.doc}".lower().replace("-", " ")
+        if estimate.steps and topic in _plain(f"{estimate.title} {estimate.span.doc}")
     ]
     return _draw(fitting, seed, f"no estimation exercise fits {wanted}")
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("-", " ")
 
 
 def _draw(items: Sequence[T], seed: int, otherwise: str) -> T:

@@ -14,6 +14,7 @@ from index.bm25 import terms
 from rag.errors import LLMError
 from rag.practice.asking import name_point
 from rag.practice.bank import Bank
+from rag.practice.choosing import Wanted, choose_probe
 from rag.practice.errors import (
     AttemptOpen,
     NoSuchSession,
@@ -499,3 +500,15 @@ def test_any_order_of_actions_leaves_a_sound_session(tmp_path_factory, mode, act
                 assert view.attempts == ()
         practice.end(session_id)
         assert practice.report(session_id).session_id == session_id
+
+
+def test_a_probe_about_the_topic_goes_before_one_of_a_document_about_it():
+    named = probe("named", "How do you handle a cold-start?", point("n-p", "Explore."))
+    beside = [
+        probe(f"beside-{n}", "How do you rank?", point(f"b-{n}", "Learn."), topics=("cold start",))
+        for n in range(5)
+    ]
+    bank = Bank((*beside, named))
+    wanted = Wanted(topic="Cold start")
+    assert {choose_probe(bank, wanted, seed).id for seed in range(20)} == {"named"}
+    assert choose_probe(Bank(tuple(beside)), wanted, 0) in beside
