@@ -101,10 +101,13 @@ class HybridIndex:
                 vector = embedder.embed_query(query)
                 rankings.append(self.dense.search(vector, max(k, CANDIDATES), allowed))
                 _note(explain, "dense", rankings[-1])
-                if self.questions is not None and stage != "dense":
-                    rankings.append(self.questions.search(vector, max(k, CANDIDATES), allowed))
-                    _note(explain, "asked", rankings[-1])
-                self._fill_in_cosines(explain, vector)
+                every: Ranking = []
+                if self.questions is not None:
+                    every = self.questions.search(vector, len(self.chunks), allowed)
+                    if stage != "dense":
+                        rankings.append(every[: max(k, CANDIDATES)])
+                        _note(explain, "asked", rankings[-1])
+                self._fill_in_cosines(explain, vector, dict(every))
                 clock.stop("dense")
         ranking = rankings[0] if len(rankings) == 1 else reciprocal_rank_fusion(rankings)
         if stage == "late":
@@ -134,15 +137,16 @@ class HybridIndex:
         return Found(hits, clock.timings_ms, tuple(degraded))
 
     def _fill_in_cosines(
-        self, explain: dict[int, dict[str, float]], vector: NDArray[np.float32]
+        self,
+        explain: dict[int, dict[str, float]],
+        vector: NDArray[np.float32],
+        asked: Mapping[int, float],
     ) -> None:
         """Give what one engine found the cosines that the others would have found."""
         for position, entry in explain.items():
             entry.setdefault("dense", round(float(self.dense.vectors[position] @ vector), 4))
-            if self.questions is not None and "asked" not in entry:
-                cosine = self.questions.cosine(vector, position)
-                if cosine is not None:
-                    entry["asked"] = round(cosine, 4)
+            if position in asked:
+                entry.setdefault("asked", round(asked[position], 4))
 
     def _allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
         if not filters:

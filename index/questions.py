@@ -48,25 +48,20 @@ class QuestionIndex:
     ) -> None:
         self.rows, self.dense, self.late = rows, dense, late
         self._owners = np.array([row.position for row in rows], dtype=np.int64)
+        self._starts = np.flatnonzero(np.diff(self._owners, prepend=-1))  # the first row of each
 
     def search(
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
     ) -> Ranking:
         """Return the chunks whose questions are nearest to `query` (dimension,), by cosine."""
-        scores = self.dense @ query
-        best: dict[int, float] = {}
-        for row in np.argsort(-scores, kind="stable"):
-            position = int(self._owners[row])
-            if position not in best and (allowed is None or allowed[position]):
-                best[position] = float(scores[row])
-                if len(best) == k:
-                    break
-        return list(best.items())
-
-    def cosine(self, query: NDArray[np.float32], position: int) -> float | None:
-        """Return the best cosine of the questions of one chunk; None where it has none."""
-        rows = self._of(position)
-        return float((self.dense[rows] @ query).max()) if rows else None
+        best = np.maximum.reduceat(self.dense @ query, self._starts)
+        positions = self._owners[self._starts]
+        ranking = [
+            (position, cosine)
+            for position, cosine in zip(positions.tolist(), best.tolist(), strict=True)
+            if allowed is None or allowed[position]
+        ]
+        return sorted(ranking, key=lambda item: -item[1])[:k]
 
     def by_unit(
         self, query: NDArray[np.float32], positions: Sequence[int]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from index.hits import Hit
 from ingest.documents import Chunk, Document, Unit
+from ingest.questions import letters
 
 _INSTRUCTION = re.compile(
     r"""\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instructions?|prompts?|sources|rules)\b
@@ -84,12 +85,12 @@ def collect_passages(
     for hit in hits:
         units = hit.chunk.units
         safe = [unit for unit in units if not reads_like_an_instruction(unit.plain)]
-        fresh = tuple(unit for unit in safe if _letters(unit.plain) not in seen)
+        fresh = tuple(unit for unit in safe if letters(unit.plain) not in seen)
         neighbour = next((i for i, p in enumerate(passages) if _adjoin(p, hit.chunk)), None)
         if neighbour is None and (len(passages) == max_passages or 2 * len(fresh) < len(safe)):
             continue
         withheld += len(units) - len(safe)
-        seen.update(_letters(unit.plain) for unit in fresh)
+        seen.update(letters(unit.plain) for unit in fresh)
         if neighbour is not None:
             joined = {*passages[neighbour].units, *fresh}
             passages[neighbour] = dataclasses.replace(
@@ -167,7 +168,3 @@ def _adjoin(passage: Passage, chunk: Chunk) -> bool:
         and chunk.units[0].start <= passage.units[-1].end
         and passage.units[0].start <= chunk.units[-1].end
     )
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())
