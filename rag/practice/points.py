@@ -109,7 +109,8 @@ def cell_points(text: str, start: int, end: int) -> tuple[list[Piece], list[Piec
     also = _OKAY.search(text, start, end)
     vital = _listed(text, start, also.start() if also else end)
     if len(vital) == 1 and not also and text.count(",", start, end) >= _COMMAS:
-        vital = [piece(text, low, high) for low, high in _apart(text, start, end, ",")]
+        parts = _apart(text, start, end, ",")
+        vital = [found for low, high in parts for found in shorten(text, low, high)]
     return vital, _listed(text, also.end(), end) if also else []
 
 
