@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from index.bm25 import BM25s, RankBM25, build_bm25, load_bm25
 from index.embedding import Embedder, Progress, TokenEmbedder
-from index.errors import EmbedderMismatch, IndexCorrupt
+from index.errors import EmbedderMismatch
 from index.fusion import reciprocal_rank_fusion
 from index.hits import Filters, Hit, Ranking, Stage
 from index.hnsw import HnswIndex
 from index.late_interaction import LateInteractionIndex
 from index.questions import QuestionIndex, question_rows
-from index.storage import GenerationStore, read_manifest
+from index.storage import GenerationStore
 from ingest.documents import Chunk, Document, Unit
 
 CANDIDATES = 100  # of each of BM25 and HNSW, before fusion
@@ -246,21 +246,13 @@ def load_index(
     `embedder` and `token_embedder` are the fingerprints of the models that will embed queries.
     Raises IndexMissing, IndexCorrupt (no generation left) or EmbedderMismatch.
     """
-    problems: list[str] = []
-    for folder in store.candidates():
-        try:
-            manifest = read_manifest(folder)
-        except IndexCorrupt as error:
-            problems.append(str(error))
-            continue
-        if (manifest["embedder"], manifest["token_embedder"]) != (embedder, token_embedder):
-            raise EmbedderMismatch(
-                "the index was made with other embedding models than the ones in use: run "
-                "`rag ingest PATH` to build it again, or set RAG_EMBEDDER and RAG_TOKEN_EMBEDDER "
-                "back"
-            )
-        return read_index(folder, manifest), problems
-    raise IndexCorrupt("; ".join(problems))
+    folder, manifest, problems = store.newest_sound()
+    if (manifest["embedder"], manifest["token_embedder"]) != (embedder, token_embedder):
+        raise EmbedderMismatch(
+            "the index was made with other embedding models than the ones in use: run "
+            "`rag ingest PATH` to build it again, or set RAG_EMBEDDER and RAG_TOKEN_EMBEDDER back"
+        )
+    return read_index(folder, manifest), problems
 
 
 def read_index(folder: Path, manifest: Mapping[str, Any]) -> HybridIndex:
@@ -283,15 +275,7 @@ def load_documents(store: GenerationStore) -> list[Document]:
 
     Raises IndexMissing, or IndexCorrupt where no generation is left.
     """
-    problems: list[str] = []
-    for folder in store.candidates():
-        try:
-            read_manifest(folder)
-        except IndexCorrupt as error:
-            problems.append(str(error))
-            continue
-        return _read_documents(folder)
-    raise IndexCorrupt("; ".join(problems))
+    return _read_documents(store.newest_sound()[0])
 
 
 def _read_documents(folder: Path) -> list[Document]:

@@ -56,6 +56,19 @@ class GenerationStore:
         older = [name for name in reversed(self.names()) if name < current]
         return [self._generations / name for name in [current, *older[: _KEPT - 1]]]
 
+    def newest_sound(self) -> tuple[Path, dict[str, Any], list[str]]:
+        """Return the best generation whose files are whole, its manifest, and what was passed over.
+
+        Raises IndexMissing, or IndexCorrupt where none is left.
+        """
+        problems: list[str] = []
+        for folder in self.candidates():
+            try:
+                return folder, read_manifest(folder), problems
+            except IndexCorrupt as error:
+                problems.append(str(error))
+        raise IndexCorrupt("; ".join(problems))
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the right to build; raises IndexStoreError where another process has it."""

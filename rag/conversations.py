@@ -18,6 +18,7 @@ from typing import Any
 
 from rag.answers import Answer
 from rag.errors import ConversationError
+from rag.migrations import migrate
 
 FILE_NAME = "chat.sqlite3"
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -97,7 +98,10 @@ class ConversationStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             database = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
             try:
-                _migrate(database)
+                database.execute("PRAGMA journal_mode = WAL")
+                migrate(
+                    database, _MIGRATIONS, what="the conversations are", error=ConversationError
+                )
                 yield database
             finally:
                 database.close()
@@ -115,24 +119,3 @@ def check_id(conversation: str) -> str:
             f"{conversation[:80]!r} is no conversation id: use 1 to 64 letters, digits, - and _"
         )
     return conversation
-
-
-def _migrate(database: sqlite3.Connection) -> None:
-    version = _version(database)
-    if version > len(_MIGRATIONS):
-        raise ConversationError(
-            f"the conversations are of version {version}, this program knows {len(_MIGRATIONS)}: "
-            "update the program"
-        )
-    if version == len(_MIGRATIONS):
-        return
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("BEGIN IMMEDIATE")
-    for number in range(_version(database), len(_MIGRATIONS)):  # another process may have been here
-        database.execute(_MIGRATIONS[number])
-        database.execute(f"PRAGMA user_version = {number + 1}")
-    database.execute("COMMIT")
-
-
-def _version(database: sqlite3.Connection) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])

@@ -5,10 +5,6 @@ A migration that has been released is never edited; a change is a new one.
 
 from __future__ import annotations
 
-import sqlite3
-
-from rag.practice.errors import StoreError
-
 _FIRST = """
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY, mode TEXT NOT NULL, title TEXT NOT NULL, feedback TEXT NOT NULL,
@@ -68,44 +64,3 @@ CREATE TABLE events (
 """
 
 MIGRATIONS = (_FIRST,)
-
-
-def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
-    """Bring the database to the newest version; each migration is applied whole or not at all.
-
-    Raises StoreError where a newer program has written the database.
-    """
-    version = _version(connection)
-    if version > len(migrations):
-        raise StoreError(
-            f"the practice database is of version {version}, this program knows {len(migrations)}:"
-            " update the program"
-        )
-    for number, script in enumerate(migrations, start=1):
-        if _version(connection) >= number:  # another process may be migrating at the same time
-            continue
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if _version(connection) < number:
-                for statement in _statements(script):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            connection.execute("ROLLBACK")
-            raise
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _statements(script: str) -> list[str]:
-    """Split a script; `executescript` would commit the transaction first."""
-    found, pending = [], ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            found.append(pending)
-            pending = ""
-    return found

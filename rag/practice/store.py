@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from rag.migrations import migrate
 from rag.practice.card_rows import CardRows
 from rag.practice.errors import NoSuchSession, StoreError
 from rag.practice.rows import EventRow, SessionRow, TurnRow
-from rag.practice.schema import migrate
+from rag.practice.schema import MIGRATIONS
 from rag.practice.steps import (
     Outcome,
     Step,
@@ -50,7 +51,7 @@ class PracticeStore:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            migrate(self._connection)
+            migrate(self._connection, MIGRATIONS, what="the practice database is", error=StoreError)
         except (StoreError, sqlite3.Error) as error:
             self._connection.close()
             if isinstance(error, StoreError):

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from rag.migrations import migrate
 from rag.practice import schema
 from rag.practice.errors import NoSuchSession, StoreError
 from rag.practice.rows import SessionRow
 from rag.practice.steps import Outcome, Step, StepCheck, dumps, load_outcome, load_step
 from rag.practice.store import PracticeStore
 from tests.practice.fakes import CLOCK, ESTIMATE, PROBE, FakeClock, make_practice
+
+PRACTICE = {"what": "the practice database is", "error": StoreError}
 
 
 def make_session(id_: str = "s1", created: float = 1.0) -> SessionRow:
@@ -112,8 +115,8 @@ def test_migrations_run_once_and_keep_the_data(tmp_path):
         db.add_session(make_session())
     connection = sqlite3.connect(path, isolation_level=None)
     more = (*schema.MIGRATIONS, "CREATE TABLE extra (a);\nINSERT INTO extra VALUES (1);\n")
-    schema.migrate(connection, more)
-    schema.migrate(connection, more)
+    migrate(connection, more, **PRACTICE)
+    migrate(connection, more, **PRACTICE)
     assert connection.execute("SELECT count(*) FROM extra").fetchone()[0] == 1
     assert connection.execute("SELECT count(*) FROM sessions").fetchone()[0] == 1
     connection.close()
@@ -124,7 +127,7 @@ def test_migrations_run_once_and_keep_the_data(tmp_path):
 def test_a_migration_that_fails_changes_nothing(tmp_path):
     connection = sqlite3.connect(tmp_path / "p.sqlite3", isolation_level=None)
     with pytest.raises(sqlite3.Error):
-        schema.migrate(connection, ("CREATE TABLE a (x);\nnonsense;\n",))
+        migrate(connection, ("CREATE TABLE a (x);\nnonsense;\n",), **PRACTICE)
     assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     connection.close()
 
