@@ -96,11 +96,12 @@ models: .venv/.installed
 	    { echo "$$wanted" && $(BIN)/rag models pull; } > $$stamp.new && mv $$stamp.new $$stamp; \
 	}
 
-# The stamp is as old as the start of the ingest, so that a change during it is not missed.
+# The stamp is as old as the start of the ingest, so that a change during it is not missed. The two
+# sources hold the versions of the index's format and of the parser.
 index: models
 	@data="$${RAG_DATA_DIR:-.data}"; stamp="$$data/.indexed"; wanted="$$DOCS $$($(SETTINGS))"; \
 	if [ "$$(cat "$$stamp" 2> /dev/null)" != "$$wanted" ] || \
-	    [ -n "$$(find "$$DOCS" -newer "$$stamp" -print -quit)" ]; then \
+	    [ -n "$$(find "$$DOCS" index/storage.py ingest/pipeline.py -newer "$$stamp" -print -quit)" ]; then \
 	    mkdir -p "$$data" && echo "$$wanted" > "$$stamp.new" && \
 	    $(BIN)/rag ingest -- "$$DOCS" && mv "$$stamp.new" "$$stamp"; \
 	fi
