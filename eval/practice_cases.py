@@ -15,12 +15,17 @@ from eval.json_lines import load_rows
 
 @dataclass(frozen=True, slots=True)
 class GoldPoint:
-    """One thing that an answer should say; `evidence` is a quote from a document."""
+    """One thing that an answer should say; `evidence` is a quote from a document.
+
+    `right` and `wrong` are phrasings as in `rag.practice.phrasings`, by a writer who saw no answer.
+    """
 
     id: str
     text: str
     weight: Literal["vital", "okay"]
     evidence: str
+    right: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def measured_practice(options: argparse.Namespace) -> dict[str, Any]:
 
 def _fit(options: argparse.Namespace) -> None:
     from eval.practice import ATTACKS
-    from eval.practice_fit import TARGET, fit, to_toml
+    from eval.practice_fit import TARGET, fit, to_toml, without_phrasings
     from eval.practice_methods import best_thresholds, fit_samples
     from rag.loading import load_embedders, load_reranker
 
@@ -80,5 +80,6 @@ def _fit(options: argparse.Namespace) -> None:
     with progress("measuring", sum(len(case.answers) + 3 for case in cases)) as advance:
         samples = fit_samples(cases, embedder, token_embedder, reranker, advance)
     note = f"Fitted on {len(samples)} points of answers to {len(cases)} probes of {options.cases}."
-    TARGET.write_text(to_toml(fit(samples, ATTACKS), note), encoding="utf-8")
+    plain = fit(without_phrasings(samples), ATTACKS)
+    TARGET.write_text(to_toml(plain, fit(samples, ATTACKS), note), encoding="utf-8")
     print(f"wrote {TARGET}; thresholds of the baselines: {best_thresholds(cases, embedder)}")

@@ -6,7 +6,7 @@ Probabilities for the thresholds come from leaving one probe out. Knows nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 import rag.practice
-from rag.practice.features import SIGNS
+from rag.practice.features import PHRASED_SIGNS, SIGNS
 
 Matrix = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What grader.toml holds."""
+    """What grader.toml holds of one model."""
 
     intercept: float
     weights: tuple[float, ...]
@@ -45,7 +45,10 @@ class Fit:
 
 
 def fit(samples: Sequence[Sample], attacks: Sequence[str]) -> Fit:
-    """Fit the weights on all samples and the thresholds on probes left out."""
+    """Fit the weights on all samples and the thresholds on probes left out.
+
+    The values of the samples are those of SIGNS, or these and those of PHRASED_SIGNS.
+    """
     kept = [sample for sample in samples if sample.values is not None]
     held_out = np.zeros(len(samples))
     for probe in dict.fromkeys(sample.probe for sample in samples):
@@ -60,7 +63,7 @@ def fit(samples: Sequence[Sample], attacks: Sequence[str]) -> Fit:
 
 
 def logistic(samples: Sequence[Sample]) -> tuple[float, Matrix]:
-    """Return intercept and weights; no weight gets the sign that SIGNS does not allow."""
+    """Return intercept and weights; no weight gets the sign that its feature does not allow."""
     x = np.array([sample.values for sample in samples], dtype=np.float64)
     sign = np.where([sample.covered for sample in samples], 1.0, -1.0)
     mean, scale = x.mean(axis=0), x.std(axis=0)
@@ -73,7 +76,8 @@ def logistic(samples: Sequence[Sample]) -> tuple[float, Matrix]:
         slope = -STRENGTH * sign / (1 + np.exp(margin))
         return float(value), np.concatenate([[slope.sum()], z.T @ slope + b[1:]])
 
-    bounds = [(None, None), *((0, None) if s > 0 else (None, 0) for s in SIGNS.values())]
+    signs = [*SIGNS.values(), *PHRASED_SIGNS.values()][: x.shape[1]]
+    bounds = [(None, None), *((0, None) if s > 0 else (None, 0) for s in signs)]
     found = minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B").x
     weights = found[1:] / scale
     return float(found[0] - weights @ mean), weights
@@ -98,17 +102,30 @@ def thresholds(
     return covered_from, round(unsure_from, 3)
 
 
-def to_toml(found: Fit, note: str) -> str:
+def without_phrasings(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples as if no point had phrasings."""
+    return [replace(s, values=s.values and s.values[: len(SIGNS)]) for s in samples]
+
+
+def to_toml(plain: Fit, phrased: Fit, note: str) -> str:
     """Return the text of grader.toml."""
+    return (
+        "# The grader's logistic models of points without and with phrasings:\n"
+        f"# P(covered) = 1 / (1 + exp(-(intercept + weights . x))). {note}\n"
+        "# Refit: python -m eval practice --cases eval/cases/practice_dev.jsonl --fit\n"
+        f"on_topic_from = {ON_TOPIC_FROM}  # cosine with the question or any point\n"
+        f"{_model_toml('plain', plain)}{_model_toml('phrased', phrased)}"
+    )
+
+
+def _model_toml(name: str, found: Fit) -> str:
+    names = [*SIGNS, *PHRASED_SIGNS][: len(found.weights)]
     weights = "\n".join(
-        f'"{name}" = {weight:.4f}' for name, weight in zip(SIGNS, found.weights, strict=True)
+        f'"{feature}" = {weight:.4f}' for feature, weight in zip(names, found.weights, strict=True)
     )
     return (
-        f"# The grader's logistic model: P(covered) = 1 / (1 + exp(-(intercept + weights . x))).\n"
-        f"# {note}\n# Refit: python -m eval practice --cases eval/cases/practice_dev.jsonl --fit\n"
-        f"intercept = {found.intercept:.4f}\n\n[weights]\n{weights}\n\n[thresholds]\n"
-        f"covered_from = {found.covered_from}\nunsure_from = {found.unsure_from}\n"
-        f"on_topic_from = {ON_TOPIC_FROM}  # cosine with the question or any point\n"
+        f"\n[{name}]\nintercept = {found.intercept:.4f}\ncovered_from = {found.covered_from}\n"
+        f"unsure_from = {found.unsure_from}\n\n[{name}.weights]\n{weights}\n"
     )
 
 

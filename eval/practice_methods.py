@@ -41,6 +41,8 @@ def rubric(case: PracticeCase) -> list[RubricPoint]:
             "depth",
             nowhere,
             numbers=tuple(_NUMBER.findall(point.text)),
+            right=tuple(point.right),
+            wrong=tuple(point.wrong),
         )
         for point in case.points
     ]

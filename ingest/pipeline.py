@@ -25,7 +25,8 @@ from ingest.questions import FILE_NAME, attach_questions, load_questions
 from ingest.structure import parse_blocks
 
 PARSER_VERSION = 2  # raise it when the same file gives other chunks than before
-_NO_DOCUMENTS = (FILE_NAME, "practice-overrides.toml")  # what a folder says of its documents
+# What a folder says of its documents.
+_NO_DOCUMENTS = (FILE_NAME, "practice-overrides.toml", "phrasings.jsonl")
 NEAR_DUPLICATE = 0.8  # Jaccard similarity of word shingles
 
 Previous = Mapping[str, tuple[str, Document, Sequence[Chunk]]]

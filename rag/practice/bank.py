@@ -45,7 +45,8 @@ class RubricPoint:
     """One thing that an answer must say (`vital`) or may say (`okay`), in at most 25 words.
 
     `numbers` are those that an answer must get right; none where the corpus contradicts itself.
-    `level` is the ladder level that the point separates from the one below it.
+    `level` is the ladder level that the point separates from the one below it. `right` and `wrong`
+    are sentences of candidates, see `rag.practice.phrasings`; both or neither.
     """
 
     id: str
@@ -55,6 +56,8 @@ class RubricPoint:
     span: Span
     level: str = ""
     numbers: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

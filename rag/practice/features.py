@@ -1,15 +1,15 @@
 """Windows of an answer -> a few numbers a point, from which P(covered) is computed.
 
 Every similarity is to text that the question does not already say, and to parts of the answer
-that deny nothing. Nothing here grows with the length of an answer except the choice of windows.
-Knows nothing of weights or states.
+that deny nothing. Where a point has phrasings, the answer is compared with these, too. Nothing here
+grows with the length of an answer except the choice of windows. Knows nothing of weights or states.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +36,22 @@ SIGNS = {
     "numbers missing": -1,
     "denied": -1,  # the best window denies, the point does not
 }
+# The further ones of a point with phrasings (rag.practice.phrasings).
+PHRASED_SIGNS = {
+    "late right": 1,  # late interaction of the best sentence that denies nothing with any right one
+    "cosine right": 1,  # cosine of the best clause that denies nothing with any right one
+    "contrast": 1,  # of a sentence: how much closer by late interaction to a right than a wrong one
+    "cosine wrong": -1,  # cosine of the sentence that is closest to any wrong one
+}
 _CROSS_ENCODED = 2  # windows a point
 
 
 @dataclass(frozen=True, slots=True)
 class PointFeatures:
-    """The values of SIGNS for one point, in that order, and the window to quote."""
+    """The values of SIGNS for one point, then those of PHRASED_SIGNS if it has phrasings.
+
+    `window` is what to quote.
+    """
 
     values: tuple[float, ...]
     window: Window
@@ -91,12 +101,16 @@ def point_features(
 ) -> list[PointFeatures]:
     """Return the features of each point. Without a reranker its feature is 0 throughout."""
     asked = set(terms(prompt))
+    phrased = [text for point in points for text in (*point.right, *point.wrong)]
+    rows = embedder.embed_documents(phrased) if phrased else ()
+    vector_of = dict(zip(phrased, rows, strict=True))
     own_terms = [set(terms(point.text)) - asked for point in points]
     dense = embedder.embed_documents([point.text for point in points])
     return [
         _features(
             point, token_embedder.embed_query(point.text), vector, vectors,
             _weights(own, own_terms), reranker,
+            lambda text: (token_embedder.embed_query(text), vector_of[text]),
         )
         for point, vector, own in zip(points, dense, own_terms, strict=True)
     ]  # fmt: skip
@@ -109,6 +123,7 @@ def _features(
     vectors: AnswerVectors,
     idf: dict[str, float],
     reranker: Reranker | None,
+    embed: Callable[[str], tuple[Matrix, Matrix]],
 ) -> PointFeatures:
     whole = [window for window in vectors.windows if window.kind != "clause"]
     small = [window for window in vectors.windows if window.kind == "clause"]
@@ -119,7 +134,7 @@ def _features(
     sentences = [i for i, window in enumerate(whole) if window.kind == "sentence"]
     affirmed = [i for i in sentences if negative or not whole[i].denies]
     cosines = vectors.cosines(vector, small)
-    plain = [c for c, window in zip(cosines, small, strict=True) if negative or not window.denies]
+    plain = [i for i, window in enumerate(small) if negative or not window.denies]
     logit = 0.0
     if reranker is not None:
         logit = float(
@@ -132,13 +147,43 @@ def _features(
         (
             float(late[order[0]]),
             float(late[quoted] if affirmed else late[sentences].min()),
-            float(max(plain) if plain else cosines.min()),
+            float(cosines[plain].max() if plain else cosines.min()),
             _recall(idf, best.text),
             logit,
             float(bool(missing_numbers("; ".join(point.numbers), answer))),
             float(best.denies and not negative),
+            *_phrased(point, vectors, sentences, affirmed, plain, embed),
         ),
         whole[quoted],
+    )
+
+
+def _phrased(
+    point: RubricPoint,
+    vectors: AnswerVectors,
+    sentences: Sequence[int],
+    affirmed: Sequence[int],
+    plain: Sequence[int],
+    embed: Callable[[str], tuple[Matrix, Matrix]],
+) -> tuple[float, ...]:
+    """Return the values of PHRASED_SIGNS; `plain` are the clauses that deny nothing."""
+    if not point.right or not point.wrong:
+        return ()
+    whole = [window for window in vectors.windows if window.kind != "clause"]
+    small = [window for window in vectors.windows if window.kind == "clause"]
+    late, cosine = {}, {}
+    for kind, texts in (("right", point.right), ("wrong", point.wrong)):
+        windows = small if kind == "right" else [whole[i] for i in sentences]
+        embedded = [embed(text) for text in texts]
+        late[kind] = np.max([vectors.late(tokens) for tokens, _ in embedded], axis=0)
+        cosine[kind] = np.max([vectors.cosines(v, windows) for _, v in embedded], axis=0)
+    contrast = late["right"] - late["wrong"]
+    return (
+        float(late["right"][affirmed].max() if affirmed else late["right"][sentences].min()),
+        float(cosine["right"][plain].max() if plain else cosine["right"].min()),
+        # Who denies what is right says what is wrong.
+        float(contrast[affirmed].max() if affirmed else -contrast[sentences].max()),
+        float(cosine["wrong"].max()),
     )
 
 

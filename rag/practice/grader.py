@@ -19,7 +19,7 @@ from rag.errors import LLMError
 from rag.facts import missing_numbers
 from rag.llm import LLM
 from rag.practice.bank import RedFlag, RubricPoint
-from rag.practice.coverage_model import CoverageModel, load_coverage_model
+from rag.practice.coverage_model import CoverageModels, load_coverage_models
 from rag.practice.features import SIGNS, AnswerVectors, PointFeatures, point_features
 from rag.practice.scoring import recall
 from rag.practice.second_opinion import quote_for
@@ -77,14 +77,15 @@ class Grader:
         reranker: Reranker | None = None,
         llm: LLM | None = None,
         *,
-        model: CoverageModel | None = None,
+        models: CoverageModels | None = None,
     ) -> None:
-        self.model = model or load_coverage_model()
+        self.models = models or load_coverage_models()
         self._embedder, self._token_embedder, self._llm = embedder, token_embedder, llm
         # A weight of 0 is not worth the time of a cross-encoder.
-        weight = self.model.weights[list(SIGNS).index("cross-encoder")]
-        self._reranker = reranker if weight else None
-        parts = (embedder.fingerprint, token_embedder.fingerprint, self.model)
+        at = list(SIGNS).index("cross-encoder")
+        weighs = self.models.plain.weights[at] or self.models.phrased.weights[at]
+        self._reranker = reranker if weighs else None
+        parts = (embedder.fingerprint, token_embedder.fingerprint, self.models)
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
         self.version = f"{_VERSION}-{digest}" + (f"+{llm.name}" if llm else "")
 
@@ -132,14 +133,15 @@ class Grader:
             vectors.cosines(vector, clauses).max()
             for vector in self._embedder.embed_documents([point.text for point in points])
         ]
-        return bool(max(near) < self.model.on_topic_from)
+        return bool(max(near) < self.models.on_topic_from)
 
     def _verdict(
         self, prompt: str, point: RubricPoint, features: PointFeatures, answer: str
     ) -> PointVerdict:
-        probability = self.model.probability(features.values)
+        model = self.models.of(features.values)
+        probability = model.probability(features.values)
         window = features.window
-        state = self.model.state(probability)
+        state = model.state(probability)
         if state == "unsure" and self._llm is not None:
             try:
                 span = quote_for(self._llm, prompt, point.text, answer)

@@ -26,6 +26,7 @@ from rag.llm import LLM
 from rag.practice.bank import Bank, RedFlag, RubricPoint
 from rag.practice.matching import Match, embedding_match
 from rag.practice.parsing import parse_bank
+from rag.practice.phrasings import FILE_NAME as PHRASINGS
 from rag.practice.sessions import Practice
 from rag.practice.store import PracticeStore
 from rag.settings import Settings
@@ -40,9 +41,21 @@ OVERRIDES = "practice-overrides.toml"  # in a folder that was ingested
 _DEADLINE_SHARE = 0.9  # of the service's, so that an answer that is cut short still arrives
 
 
-def find_overrides(sources: Sequence[str]) -> Path | None:
-    """Return the override file of the first source folder that has one."""
-    files = (Path(source) / OVERRIDES for source in sources)
+def parse_beside(
+    documents: Sequence[Document], sources: Sequence[str], overrides: Path | None = None
+) -> Bank:
+    """Return the bank of `documents`, with the files beside them.
+
+    Each is that of the first of the folders `sources` that has one; `overrides` replaces one.
+    Raises BankError.
+    """
+    return parse_bank(
+        documents, overrides or _beside(sources, OVERRIDES), _beside(sources, PHRASINGS)
+    )
+
+
+def _beside(sources: Sequence[str], name: str) -> Path | None:
+    files = (Path(source) / name for source in sources)
     return next((path for path in files if path.is_file()), None)
 
 
@@ -53,7 +66,7 @@ def load_bank(data_dir: Path, overrides: Path | None = None) -> tuple[Bank, list
     """
     store = GenerationStore(data_dir / "index")
     documents = load_documents(store)
-    return parse_bank(documents, overrides or find_overrides(_sources(store))), documents
+    return parse_beside(documents, _sources(store), overrides), documents
 
 
 def practice_over(pipeline: RagPipeline, store: PracticeStore) -> Practice:
@@ -71,9 +84,7 @@ def practice_over(pipeline: RagPipeline, store: PracticeStore) -> Practice:
         return pipeline.answer(question, deadline=deadline)
 
     return Practice(
-        parse_bank(
-            list(index.documents.values()), find_overrides(index.manifest.get("sources", ()))
-        ),
+        parse_beside(list(index.documents.values()), index.manifest.get("sources", ())),
         Grader(embedder, token_embedder, pipeline.reranker, llm),
         store,
         match=embedding_match(embedder),

@@ -30,6 +30,7 @@ from rag.practice.bank import (
 from rag.practice.conventions import parse_conventions
 from rag.practice.dialogue import parse_dialogue
 from rag.practice.overrides import apply_overrides, load_overrides
+from rag.practice.phrasings import load_phrasings, with_phrasings
 from rag.practice.points import POINT_WORDS
 from rag.practice.source import Source
 from rag.practice.tabled import Entry, parse_tables
@@ -40,8 +41,10 @@ _FEWEST = 2  # points of a probe
 _HELD = 0.6  # of a point's terms that its span must hold
 
 
-def parse_bank(documents: Sequence[Document], overrides: Path | None = None) -> Bank:
-    """Return what practice finds in `documents`; raises BankError for a bad override file."""
+def parse_bank(
+    documents: Sequence[Document], overrides: Path | None = None, phrasings: Path | None = None
+) -> Bank:
+    """Return what practice finds in `documents`; raises BankError for a bad file beside them."""
     found: list[Entry] = []
     for document in documents:
         source = Source(document)
@@ -63,7 +66,9 @@ def parse_bank(documents: Sequence[Document], overrides: Path | None = None) -> 
             *(f"{probe.span.doc}: {probe.prompt!r} has no points" for probe in empty),
         ),
     )
-    return apply_overrides(bank, load_overrides(overrides)) if overrides else bank
+    if overrides:
+        bank = apply_overrides(bank, load_overrides(overrides))
+    return with_phrasings(bank, load_phrasings(phrasings)) if phrasings else bank
 
 
 def lint(bank: Bank, documents: Sequence[Document]) -> list[str]:

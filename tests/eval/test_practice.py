@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from eval.practice import (
     with_made_answers,
 )
 from eval.practice_cases import GoldPoint, GradedAnswer, PracticeCase
-from eval.practice_fit import Sample, fit, logistic, thresholds, to_toml
+from eval.practice_fit import Sample, fit, logistic, thresholds, to_toml, without_phrasings
 from eval.practice_methods import baselines, best_thresholds, fit_samples
-from rag.practice.features import SIGNS
+from rag.practice.features import PHRASED_SIGNS, SIGNS
 from tests.conftest import FakeEmbedder, FakeReranker, FakeTokenEmbedder
 
 POINTS = (
@@ -138,10 +139,14 @@ def test_a_fit_becomes_a_readable_file():
     samples.append(Sample("a", "stuffed", False, None))
     import tomllib
 
-    text = to_toml(fit(samples, ("stuffed",)), "A note.")
+    more = [replace(s, values=s.values and (*s.values, *[0.0] * 4)) for s in samples]
+    assert without_phrasings(more) == samples
+    text = to_toml(fit(samples, ("stuffed",)), fit(more, ("stuffed",)), "A note.")
     stored = tomllib.loads(text)
-    assert set(stored["weights"]) == set(SIGNS)
-    assert stored["thresholds"]["unsure_from"] < stored["thresholds"]["covered_from"]
+    assert set(stored["plain"]["weights"]) == set(SIGNS)
+    assert set(stored["phrased"]["weights"]) == {*SIGNS, *PHRASED_SIGNS}
+    for model in (stored["plain"], stored["phrased"]):
+        assert model["unsure_from"] < model["covered_from"]
 
 
 def test_samples_are_the_labelled_answers_and_a_recital():

@@ -8,8 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.practice.bank import RedFlag, RubricPoint, Span
-from rag.practice.coverage_model import CoverageModel, load_coverage_model
-from rag.practice.features import SIGNS
+from rag.practice.coverage_model import (
+    CoverageModel,
+    CoverageModels,
+    load_coverage_models,
+)
+from rag.practice.features import PHRASED_SIGNS, SIGNS
 from rag.practice.grader import Grader
 from rag.practice.second_opinion import find_quote
 from rag.practice.windows import is_denied, sentence_spans, split_windows
@@ -18,13 +22,20 @@ from tests.conftest import FakeEmbedder, FakeLLM, FakeReranker, FakeTokenEmbedde
 PROMPT = "How do you serve a feed?"
 NOWHERE = Span("a.md", "a", 0, 0)
 # Only the best sentence that denies nothing counts: covered when 3 of 4 words of a point are in it.
-MODEL = CoverageModel(
+PLAIN = CoverageModel(
     intercept=-14.0,
     weights=tuple(20.0 * (name == "late affirmed") for name in SIGNS),
     unsure_from=0.02,
     covered_from=0.5,
-    on_topic_from=0.1,
 )
+# And where there are phrasings, only how much closer a sentence is to a right than a wrong one.
+PHRASED = CoverageModel(
+    intercept=-1.0,
+    weights=tuple(20.0 * (name == "contrast") for name in (*SIGNS, *PHRASED_SIGNS)),
+    unsure_from=0.4,
+    covered_from=0.5,
+)
+MODELS = CoverageModels(PLAIN, PHRASED, on_topic_from=0.1)
 
 
 def point(id_: str, text: str, **more) -> RubricPoint:
@@ -37,7 +48,7 @@ BONUS = point("bonus", "monitor replication lag", weight="okay")
 
 
 def grader(**more) -> Grader:
-    return Grader(FakeEmbedder(), FakeTokenEmbedder(), FakeReranker(), model=MODEL, **more)
+    return Grader(FakeEmbedder(), FakeTokenEmbedder(), FakeReranker(), models=MODELS, **more)
 
 
 def grade(answer: str, *points: RubricPoint, **more):
@@ -103,8 +114,8 @@ def test_an_echoed_question_is_an_echo():
 
 
 def test_something_else_is_off_topic():
-    strict = dataclasses.replace(MODEL, on_topic_from=0.9)
-    other = Grader(FakeEmbedder(), FakeTokenEmbedder(), None, model=strict)
+    strict = dataclasses.replace(MODELS, on_topic_from=0.9)
+    other = Grader(FakeEmbedder(), FakeTokenEmbedder(), None, models=strict)
     grading = other.grade(PROMPT, (STALE,), "I would bake bread with some rye and water.")
     assert (grading.gate, grading.score) == ("off-topic", 0)
 
@@ -151,16 +162,40 @@ def test_red_flags_are_near_restatements_and_silence():
 
 
 def test_the_version_changes_with_model_and_weights():
-    other = Grader(FakeEmbedder("other"), FakeTokenEmbedder(), None, model=MODEL)
+    other = Grader(FakeEmbedder("other"), FakeTokenEmbedder(), None, models=MODELS)
     assert grader().version == grader().version
     assert len({grader().version, other.version, grader(llm=FakeLLM("")).version}) == 3
 
 
 def test_the_weights_of_the_package_have_the_signs_that_they_must_have():
-    model = load_coverage_model()
-    assert 0 < model.unsure_from < model.covered_from < 1
-    for weight, sign in zip(model.weights, SIGNS.values(), strict=True):
-        assert weight * sign >= 0
+    models = load_coverage_models()
+    for model, signs in (
+        (models.plain, SIGNS),
+        (models.phrased, {**SIGNS, **PHRASED_SIGNS}),
+    ):
+        assert 0 < model.unsure_from < model.covered_from < 1
+        for weight, sign in zip(model.weights, signs.values(), strict=True):
+            assert weight * sign >= 0
+
+
+def test_phrasings_of_candidates_tell_right_from_wrong():
+    invalidation = point(
+        "stale",
+        "stale caches need invalidation",
+        right=("evict the entry when its row changes",),
+        wrong=("keep the entry until memory is full",),
+    )
+    answers = {
+        "I would evict the entry when its row changes.": "covered",
+        "I would keep the entry until memory is full.": "missed",
+        "I would not evict the entry when its row changes.": "missed",
+    }
+    for answer, state in answers.items():
+        (verdict,) = grader().grade(PROMPT, (invalidation,), answer).verdicts
+        assert verdict.state == state, answer
+    half = dataclasses.replace(invalidation, wrong=())
+    (verdict,) = grader().grade(PROMPT, (half,), next(iter(answers))).verdicts
+    assert verdict.state == "missed", "without both the point itself decides"
 
 
 def test_clauses_are_parts_of_their_sentence_and_know_what_they_deny():

@@ -20,7 +20,9 @@ import rag.practice.loading
 from index.storage import GenerationStore
 from rag.errors import LLMError, ModelCorrupt, ModelError, ModelMissing
 from rag.practice.drafting import Drafting, Said, edit, unwrapped
-from rag.practice.loading import find_overrides, load_bank, open_practice, practice_over
+from rag.practice.errors import BankError
+from rag.practice.loading import load_bank, open_practice, practice_over
+from rag.practice.parsing import lint
 from rag.practice.store import PracticeStore
 from rag.settings import Settings
 from tests.conftest import (
@@ -449,8 +451,23 @@ def test_the_override_file_that_lies_with_the_documents_is_used(sources, tmp_pat
     other = tmp_path / "other.toml"
     other.write_text("")
     assert [len(probe.points) for probe in load_bank(data_dir, other)[0].probes] == [2]
-    assert find_overrides(["/nowhere", str(folder)]) == overrides
-    assert find_overrides([]) is None
+
+
+def test_the_phrasings_that_lie_with_the_documents_are_attached(sources):
+    folder, data_dir = sources
+    before, _ = load_bank(data_dir)
+    known = before.probes[0].points[0]
+    row = {"doc": known.span.doc, "point": known.text.upper(), "right": ["r"], "wrong": ["w"]}
+    gone = {**row, "point": "no such point"}
+    path = folder / "phrasings.jsonl"
+    path.write_text(f"{json.dumps(row)}\n\n{json.dumps(gone)}\n")
+    bank, documents = load_bank(data_dir)
+    first, second = bank.probes[0].points
+    assert (first.right, first.wrong, second.right) == (("r",), ("w",), ())
+    assert [problem for problem in lint(bank, documents) if "no such point" in problem]
+    path.write_text('{"doc": "a.md"}\n')
+    with pytest.raises(BankError, match=r"phrasings\.jsonl:1: point"):
+        load_bank(data_dir)
 
 
 @pytest.fixture
