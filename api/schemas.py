@@ -165,7 +165,9 @@ class AskResponse(Strict):
     timings_ms: dict[str, float]
     conversation_id: str | None = None
     condensed: str | None = Field(
-        None, description="what was asked in place of a question that did not stand alone"
+        None,
+        description="what was asked in place of a question that did not stand alone or had "
+        "mistakes in its spelling",
     )
 
 
@@ -280,6 +282,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "model": "qwen2.5-coder-1.5b",
     "generation": "000003",
     "timings_ms": {"rerank": 430.0, "first_sentence": 6100.0, "llm": 9200.0, "total": 9800.0},
+    "condensed": None,
 }
 EXAMPLE_CONVERSATION = {
     "id": "my-chat",

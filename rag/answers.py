@@ -60,8 +60,8 @@ class Answer:
     """The whole outcome of one question. `timings_ms` maps a stage to its milliseconds.
 
     `answerability` is the probability that the passages hold the answer, which decided whether to
-    give one. `condensed` is what was asked in place of a question that did not stand alone;
-    `to_dict` leaves it to `rag.chat`, as only a conversation has such questions.
+    give one. `condensed` is what was asked in place of a question that did not stand alone or had
+    mistakes in its spelling.
     """
 
     question: str
@@ -102,12 +102,16 @@ class Answer:
             "model": self.model,
             "generation": self.generation,
             "timings_ms": dict(self.timings_ms),
+            "condensed": self.condensed,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """The hits for one question, with the documents they come from, by id."""
+    """The hits for one question, with the documents they come from, by id.
+
+    `query` is the question as it was searched: with the mistakes in its spelling repaired.
+    """
 
     query: str
     stage: Stage
@@ -157,18 +161,18 @@ def hit_dict(hit: Hit, document: Document) -> dict[str, Any]:
     }
 
 
-# What RagPipeline.stream yields, in this order: Sources, Extract (only while an LLM is still to
-# write), SentenceReady for each validated sentence, Done. In a conversation (rag.chat) Condensed
-# comes first where a question did not stand alone.
+# What RagPipeline.stream yields, in this order: Condensed (only where the spelling was repaired),
+# Sources, Extract (only while an LLM is still to write), SentenceReady for each validated sentence,
+# Done. In a conversation (rag.chat) Condensed comes first where a question did not stand alone.
 
 
 @dataclass(frozen=True, slots=True)
 class Condensed:
-    """What is asked in place of `turn`, and who worded it: the LLM, or a merge of the words."""
+    """What is asked in place of `turn`, and who worded it: the LLM, a merge, the spelling check."""
 
     turn: str
     question: str
-    by: Literal["llm", "merge"]
+    by: Literal["llm", "merge", "spelling"]
 
 
 @dataclass(frozen=True, slots=True)

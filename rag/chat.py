@@ -97,7 +97,7 @@ def new_id() -> str:
 
 def answer_dict(conversation: str, answer: Answer) -> dict[str, Any]:
     """Return the JSON form of an answer in a conversation."""
-    return answer.to_dict() | {"conversation_id": conversation, "condensed": answer.condensed}
+    return answer.to_dict() | {"conversation_id": conversation}
 
 
 def _history(turns: Sequence[Turn]) -> list[EarlierTurn]:
@@ -113,4 +113,5 @@ def _answer_to(turn: str, condensed: str | None, answer: Answer) -> Answer:
     degraded = answer.degraded
     if condensed and without_instructions(turn) != turn:  # the pipeline did not see them
         degraded = (*degraded, "question: instruction-like sentences withheld")
+    condensed = answer.condensed or condensed
     return dataclasses.replace(answer, question=turn, condensed=condensed, degraded=degraded)

@@ -18,12 +18,13 @@ _WITHIN = 0.12  # units this much below the best are left out
 _MIN_WORDS = 5  # shorter units are labels
 
 
-def extract(
-    passages: Sequence[Passage], similarity: Mapping[Unit, float], *, max_sentences: int
-) -> tuple[tuple[Sentence, ...], tuple[Citation, ...]]:
-    """Return up to `max_sentences` quotes that are closest to the question, in reading order.
+def closest_units(
+    passages: Sequence[Passage], similarity: Mapping[Unit, float], n: int
+) -> list[tuple[float, Passage, Unit]]:
+    """Return up to `n` quotable units, closest to the question first: (score, passage, unit).
 
-    `similarity` is that of each unit to the question. A unit that repeats a chosen one is skipped.
+    `similarity` is that of each unit to the question. A unit that repeats a chosen one is skipped,
+    one that is much less close than the best left out.
     """
     scored = sorted(
         (
@@ -34,20 +35,27 @@ def extract(
         ),
         key=lambda item: -item[0],
     )
-    chosen: list[tuple[Passage, Unit]] = []
+    chosen: list[tuple[float, Passage, Unit]] = []
     for score, passage, unit in scored:
-        if len(chosen) == max_sentences or score < scored[0][0] - _WITHIN:
+        if len(chosen) == n or score < scored[0][0] - _WITHIN:
             break
-        if not any(repeats(unit.plain, other.plain) for _, other in chosen):
-            chosen.append((passage, unit))
-    chosen.sort(key=lambda item: (item[0].label, item[1].start))
+        if not any(repeats(unit.plain, other.plain) for _, _, other in chosen):
+            chosen.append((score, passage, unit))
+    return chosen
+
+
+def extract(
+    closest: Sequence[tuple[float, Passage, Unit]],
+) -> tuple[tuple[Sentence, ...], tuple[Citation, ...]]:
+    """Quote the units of `closest_units` in reading order."""
+    chosen = sorted(closest, key=lambda item: (item[1].label, item[2].start))
     citations = tuple(
         make_citation(number, passage, (unit,), 1.0)
-        for number, (passage, unit) in enumerate(chosen, start=1)
+        for number, (_, passage, unit) in enumerate(chosen, start=1)
     )
     sentences = tuple(
         Sentence(unit.plain, (citation.id,))
-        for (_, unit), citation in zip(chosen, citations, strict=True)
+        for (_, _, unit), citation in zip(chosen, citations, strict=True)
     )
     return sentences, citations
 

@@ -19,10 +19,11 @@ from index.embedding import Embedder, TokenEmbedder
 from index.hits import Filters, Stage
 from index.hybrid import LATE_CANDIDATES, HybridIndex, load_index
 from index.storage import GenerationStore
-from ingest.documents import Chunk, Document
-from rag.abstention import answerability, with_opinion
+from ingest.documents import Chunk, Document, Unit
+from rag.abstention import OPINIONS, answerability, with_opinions
 from rag.answers import (
     Answer,
+    Condensed,
     Done,
     Event,
     Extract,
@@ -41,16 +42,18 @@ from rag.evidence import (
     with_questions,
     without_instructions,
 )
-from rag.extractive import extract
+from rag.extractive import closest_units, extract
 from rag.grounding import Grounds
 from rag.llm import LLM
 from rag.prompts import sufficiency_messages
 from rag.reranking import Reranker, rerank
 from rag.settings import Settings
+from rag.spelling import Speller
 from rag.writing import AnswerWriter
 
 logger = logging.getLogger(__name__)
 
+_UNLIKELY = 0.2  # answerability below which one more opinion seldom changes the outcome
 NOT_FOUND = "The corpus does not say. The nearest passages are listed as sources."
 
 
@@ -69,12 +72,12 @@ class DocumentInfo:
 class _Found:
     """What reading the passages gave: the extractive answer, and what an LLM may write from.
 
-    `core` is the part of `passages` that decides whether they answer the question.
+    `closest` are the sentences nearest to the question, which decide whether they answer it.
     """
 
     extract: Answer
     passages: tuple[Passage, ...] = ()
-    core: tuple[Passage, ...] = ()
+    closest: tuple[tuple[Passage, Unit], ...] = ()
     grounds: Grounds | None = None
 
 
@@ -100,6 +103,7 @@ class RagPipeline:
         self.settings = settings
         self._store = store
         self._index = index
+        self._speller = self._learn_words()
         self._embedder, self.token_embedder = embedder, token_embedder
         self._reranker, self.llm, self.entailment = reranker, llm, entailment
         self.problems = tuple(problems)
@@ -152,6 +156,7 @@ class RagPipeline:
             embedder=manifest["embedder"],
             token_embedder=manifest["token_embedder"],
         )
+        self._speller = self._learn_words()
         self.problems = tuple(problems)
         return self.generation != before  # the same one where the newer one is damaged
 
@@ -169,7 +174,18 @@ class RagPipeline:
         filters: Filters = Filters(),  # noqa: B008  # frozen
     ) -> Retrieval:
         """Return the best `k` hits of `stage`, with the stages' milliseconds."""
-        return self._retrieve(self._index, question, k, stage, filters)
+        return self._retrieve(self._index, self._repaired(question), k, stage, filters)
+
+    def _learn_words(self) -> Speller | None:
+        """Return the speller of the index in use; None where spelling is not to be repaired."""
+        if not self.settings.spelling:
+            return None
+        chunks = self._index.chunks
+        asked = (q for chunk in chunks for unit in chunk.units for q in unit.questions)
+        return Speller([*(chunk.search_text for chunk in chunks), *asked], self.settings.spelling)
+
+    def _repaired(self, question: str) -> str:
+        return self._speller.repair(question) if self._speller else question
 
     def _retrieve(
         self, index: HybridIndex, question: str, k: int, stage: Stage, filters: Filters
@@ -232,11 +248,14 @@ class RagPipeline:
         `cancelled` is asked for every token: a generator cannot be closed from another thread.
         """
         start = time.perf_counter()
-        asked = without_instructions(question)
+        said = without_instructions(question)
+        asked = self._repaired(said)
+        if asked != said:
+            yield Condensed(question, asked, "spelling")
         retrieval = self._retrieve(self._index, asked or question, 10, "reranked", filters)
         yield Sources(retrieval)
         timings = dict(retrieval.timings_ms)
-        found = self._read(question, asked, retrieval, mode, timings)
+        found = self._read(question, said, asked, retrieval, mode, timings)
         timings["total"] = _ms(start)
         if found.grounds is None or mode == "extractive":
             yield Done(found.extract)
@@ -262,18 +281,17 @@ class RagPipeline:
         timings: dict[str, float],
         start: float,
     ) -> Generator[Event, None, None]:
-        """Let the LLM judge the passages and write from them; yield sentences, then Done."""
+        """Let the LLM judge the closest sentences and write; yield sentences, then Done."""
         assert found.grounds is not None  # without it nobody writes
         part = time.perf_counter()
-        sure = found.extract.answerability >= self.settings.must_answer_from
-        opinion = None if sure or stop() else self._opinion(llm, asked, found)
+        judged, opinions = self._judge(llm, asked, found, stop)
         timings["opinion"] = _ms(part)
-        judged = with_opinion(found.extract.answerability, opinion)
         draft = dataclasses.replace(found.extract, answerability=judged)
-        if opinion is not None and judged < self.settings.min_answerability_judged:
+        if opinions and judged < self.settings.min_answerability_judged:
             timings["total"] = _ms(start)
             yield Done(_abstain(dataclasses.replace(draft, model=llm.name)))
             return
+        sure = bool(opinions) or judged >= self.settings.must_answer_from
         writer = AnswerWriter(
             self.settings,
             llm,
@@ -282,7 +300,8 @@ class RagPipeline:
             found.grounds,
             stop,
             # Small models refuse too often when they write; their opinion is the better judge.
-            may_refuse=opinion is None and judged < self.settings.must_answer_from,
+            may_refuse=not sure,
+            quotes=found.closest if sure else (),
         )
         part = time.perf_counter()
         with closing(writer.sentences()) as written:
@@ -293,17 +312,35 @@ class RagPipeline:
         timings["total"] = _ms(start)
         yield Done(self._finish(writer, draft))
 
-    def _opinion(self, llm: LLM, asked: str, found: _Found) -> float | None:
-        """Return the LLM's P(the passages answer), None where it cannot tell."""
-        try:
-            return llm.yes_probability(sufficiency_messages(asked, found.core))
-        except LLMError as error:
-            logger.warning("the LLM has no opinion: %s", error)
-            return None
+    def _judge(
+        self, llm: LLM, asked: str, found: _Found, stop: Callable[[], str]
+    ) -> tuple[float, int]:
+        """Return the answerability and of how many sentences the LLM was asked whether they answer.
+
+        It is asked until it is clear; a second each on a laptop.
+        """
+        prior = judged = found.extract.answerability
+        opinions: list[float] = []
+        for passage, unit in found.closest[:OPINIONS]:
+            if not _UNLIKELY < judged < self.settings.must_answer_from or stop():
+                break
+            try:
+                opinion = llm.yes_probability(
+                    sufficiency_messages(asked, passage.heading, unit.plain)
+                )
+            except LLMError as error:
+                logger.warning("the LLM has no opinion: %s", error)
+                break
+            if opinion is None:
+                break
+            opinions.append(opinion)
+            judged = with_opinions(prior, opinions)
+        return judged, len(opinions)
 
     def _read(
         self,
         question: str,
+        said: str,
         asked: str,
         retrieval: Retrieval,
         mode: Mode,
@@ -311,7 +348,8 @@ class RagPipeline:
     ) -> _Found:
         """Decide whether to answer, and from what; `timings` becomes that of the answer.
 
-        `asked` is what is left of `question` without instructions to the model.
+        `said` is what is left of `question` without instructions to the model, `asked` the same
+        with its spelling repaired.
         """
         start = time.perf_counter()
         settings = self.settings
@@ -323,8 +361,9 @@ class RagPipeline:
             generation=retrieval.generation,
             timings_ms=timings,
             message=NOT_FOUND,
+            condensed=asked if asked != said else None,
         )
-        if asked != question:
+        if said != question:
             nothing = _degrade(nothing, "question: instruction-like sentences withheld")
         if not asked:
             return _Found(nothing)
@@ -346,20 +385,19 @@ class RagPipeline:
         similarity = with_questions(
             grounds.similarity(self.token_embedder.embed_query(asked)), retrieval.hits
         )
-        sentences, quotes = extract(passages, similarity, max_sentences=settings.max_sentences)
+        closest = closest_units(passages, similarity, max(settings.max_sentences, OPINIONS))
+        sentences, quotes = extract(closest[: settings.max_sentences])
         status: Status = "answered" if sentences else "abstained"
         answer = dataclasses.replace(
             nothing, status=status, sentences=sentences, citations=quotes, model="extractive"
         )
-        evidence, core = (
-            focus(passages, similarity, max_tokens=tokens)
-            for tokens in (settings.evidence_tokens, settings.opinion_tokens)
-        )
+        evidence = focus(passages, similarity, max_tokens=settings.evidence_tokens)
         timings["extract"] = _ms(start)
-        return _Found(answer, evidence, core, grounds)
+        units = tuple((passage, unit) for _, passage, unit in closest)
+        return _Found(answer, evidence, units, grounds)
 
     def _finish(self, writer: AnswerWriter, draft: Answer) -> Answer:
-        """Return what was kept; the extract where the LLM was cut off or wrote nothing of use."""
+        """Return what was kept; the extract where the LLM failed before anything was."""
         answer = dataclasses.replace(
             draft,
             model=writer.llm.name,
@@ -372,12 +410,10 @@ class RagPipeline:
                 status="answered" if writer.is_whole else "partial",
                 sentences=tuple(writer.kept),
                 citations=tuple(writer.citations),
+                model=writer.llm.name if writer.written else "extractive",
             )
-        least = self.settings.must_answer_from
-        if writer.degraded:
-            least = self.settings.min_answerability_extractive
-        # What had to be invented, the passages do not say: then their closest words do not either.
-        if answer.sentences and answer.answerability >= least and not writer.invented:
+        least = self.settings.min_answerability_extractive
+        if writer.degraded and answer.sentences and answer.answerability >= least:
             return dataclasses.replace(answer, status="partial", model="extractive")
         return _abstain(answer)
 

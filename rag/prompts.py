@@ -38,9 +38,9 @@ _EXAMPLES = (
     ("How long should the TTL of an entry be?", NOT_IN_SOURCES),
 )
 _SUFFICIENCY_SYSTEM = (
-    "You decide whether passages answer a question. Answer yes only if the passages contain what "
-    "the question asks for. Answer no if they are only about a related subject, or if the question "
-    "assumes something that the passages do not say."
+    "You decide whether a text answers a question. Answer yes only if the text contains what the "
+    "question asks for. Answer no if it is only about a related subject, or if the question "
+    "assumes something that the text does not say."
 )
 _VERIFY_SYSTEM = (
     "You check claims against a source. Answer yes only if the source states everything in the "
@@ -144,10 +144,12 @@ def answer_format(labels: Sequence[int], *, max_sentences: int, may_refuse: bool
     return OutputFormat(gbnf, schema)
 
 
-def sufficiency_messages(question: str, passages: Sequence[Passage]) -> list[Message]:
-    """Return the chat that asks whether `passages` answer the question, yes or no."""
-    text = "\n\n".join(f"{passage.heading}\n{passage.prompt_text}" for passage in passages)
-    request = f"Passages:\n{text}\n\nQuestion: {question}\n\nDo the passages answer the question?"
+def sufficiency_messages(question: str, heading: str, text: str) -> list[Message]:
+    """Return the chat that asks whether `text` answers the question, yes or no."""
+    # In this order: with the question first the default LLM hardly tells one text from another.
+    request = (
+        f"Text ({heading}): {text}\n\nQuestion: {question}\n\nDoes the text answer the question?"
+    )
     return [Message("system", _SUFFICIENCY_SYSTEM), Message("user", request)]
 
 

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(20_000_000, ge=1)
 
     # Retrieval
+    spelling: str = Field(
+        "en", description='language whose words are no mistakes in a question; "" repairs none'
+    )
     rerank_depth: int = Field(4, ge=0, description="candidates that the cross-encoder scores")
     rerank_budget_ms: float = Field(600.0, gt=0, description="time for scoring them")
     rerank_weights: dict[str, float] = Field(
@@ -79,19 +82,18 @@ class Settings(BaseSettings):
     max_sentences: int = Field(3, ge=1, le=8)
     answer_tokens: int = Field(180, ge=32, description="at most written by the LLM")
     min_support: float = Field(0.65, ge=0, le=1, description="below it a sentence is not shown")
-    min_answerability: float = Field(0.3, ge=0, le=1, description="below it nobody answers")
+    min_answerability: float = Field(0.15, ge=0, le=1, description="below it nobody answers")
     min_answerability_extractive: float = Field(
-        0.4, ge=0, le=1, description="the same where no LLM judges the passages, too"
+        0.4, ge=0, le=1, description="the same where no LLM judges the closest sentences, too"
     )
     min_answerability_judged: float = Field(
-        0.33, ge=0, le=1, description="the same once the LLM has said whether the passages answer"
+        0.45, ge=0, le=1, description="the same once the LLM has said whether these answer"
     )
-    opinion_tokens: int = Field(250, ge=100, description="of passages that it says so from")
     must_answer_from: float = Field(
-        0.75,
+        0.8,
         ge=0,
         le=1,
-        description="from here it is not asked and may not refuse, and the extract stands in",
+        description="from here it is not asked",
     )
     min_relevance: float = Field(
         0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"

@@ -1,7 +1,8 @@
 """One generated answer: drafts from the LLM, checked and cited one by one as they arrive.
 
 A draft that its passages do not support is attributed to one that does, or rejected with the
-reason. Knows nothing of retrieval.
+reason. Quotes that are known to answer come before the drafts, and in place of missing ones. Knows
+nothing of retrieval.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 
+from ingest.documents import Unit
 from rag import citations as citing
 from rag.answers import Citation, Rejected, Sentence
 from rag.errors import LLMError
@@ -45,27 +47,45 @@ class AnswerWriter:
         stop: Callable[[], str],
         *,
         may_refuse: bool,
+        quotes: Sequence[tuple[Passage, Unit]] = (),
     ) -> None:
         """Write about `question` from `passages`, whose units are in `grounds`.
 
-        `stop` says why the generation must end, or nothing; it is asked for every piece.
+        `stop` says why the generation must end, or nothing; it is asked for every piece. `quotes`
+        answer the question: the first begins the answer, and the others end it if the LLM adds
+        nothing.
         """
         self.settings = settings
         self.llm, self.question, self.stop = llm, question, stop
-        self.grounds, self.may_refuse = grounds, may_refuse
+        self.grounds, self.may_refuse, self.quotes = grounds, may_refuse, quotes
         self.passages = {passage.label: passage for passage in passages}
         self.kept: list[Sentence] = []
         self.citations: list[Citation] = []
         self.rejected: list[Rejected] = []
         self.degraded: list[str] = []
-        self.invented = False  # whether a draft had a number, name or denial that no passage has
+        self.written = 0  # sentences that the LLM added
+        self.agreed = False  # whether it wrote what the first quote says
 
     def sentences(self) -> Generator[tuple[Sentence, tuple[Citation, ...]], None, None]:
         """Yield each sentence that passes, with the citations that are new with it."""
+        yield from (self._keep(quote[1].plain, [_certain(*quote)]) for quote in self.quotes[:1])
+        with closing(self._written()) as written:
+            for added in written:
+                self.written += 1
+                yield added
+        if not self.written:
+            for passage, unit in self.quotes[1:]:
+                if not self._is_repeated(unit.plain):
+                    yield self._keep(unit.plain, [_certain(passage, unit)])
+
+    def _written(self) -> Generator[tuple[Sentence, tuple[Citation, ...]], None, None]:
         parse = citing.parse_json if self.llm.output_form == "json" else citing.parse_lines
         try:
             with closing(self._pieces()) as pieces:
                 for draft in parse(pieces):
+                    if any(repeats(draft.text, unit.plain) for _, unit in self.quotes[:1]):
+                        self.agreed = True
+                        continue
                     if self._is_repeated(draft.text):
                         # A small model that repeats itself has nothing more to say.
                         self.rejected.append(Rejected(draft.text, _REPEATS))
@@ -127,7 +147,6 @@ class AnswerWriter:
         if best is None or best.score < self.settings.min_support:
             best = max([*cited, *self.grounds.check(draft.text, others)], key=lambda s: s.score)
         if best.score < self.settings.min_support:
-            self.invented |= best.contradicted
             self.rejected.append(Rejected(draft.text, best.reason))
             return None
         text = draft.text
@@ -140,6 +159,9 @@ class AnswerWriter:
         good = [best]
         if best.passage in known and text == draft.text:
             good += [s for s in cited[1:] if self.grounds.proves(s, text)]
+        return self._keep(text, good)
+
+    def _keep(self, text: str, good: Sequence[Support]) -> tuple[Sentence, tuple[Citation, ...]]:
         new: list[Citation] = []
         ids = tuple(dict.fromkeys(self._cite(support, new) for support in good))
         sentence = Sentence(text, ids)
@@ -158,7 +180,8 @@ class AnswerWriter:
                 citation.end,
             ):
                 return known.id
-        if not citing.is_valid(citation, self.passages.values(), support.passage.document):
+        shown = [*self.passages.values(), *(passage for passage, _ in self.quotes)]
+        if not citing.is_valid(citation, shown, support.passage.document):
             raise AssertionError(f"an invalid citation was made: {citation}")
         new.append(citation)
         return citation.id
@@ -169,4 +192,12 @@ class AnswerWriter:
     @property
     def is_whole(self) -> bool:
         """Whether nothing was cut off, and nothing lost but repetitions."""
-        return not self.degraded and all(r.reason in (_REPEATS, _QUOTED) for r in self.rejected)
+        return (
+            bool(self.written or self.agreed)
+            and not self.degraded
+            and all(r.reason in (_REPEATS, _QUOTED) for r in self.rejected)
+        )
+
+
+def _certain(passage: Passage, unit: Unit) -> Support:
+    return Support(passage, (unit,), 1.0, "")

@@ -93,6 +93,7 @@ class FakeLLM:
         self.output_form = output_form
         self.fails = fails
         self.closed = False
+        self.asked = 0  # for yes or no
         self.prompts: list[str] = []
         self.formats: list[OutputFormat | None] = []
         self.stopped = False
@@ -118,6 +119,7 @@ class FakeLLM:
         return "".join(self.stream(messages, max_tokens=max_tokens, output_format=output_format))
 
     def yes_probability(self, messages: Sequence[Message]) -> float | None:
+        self.asked += 1
         return self.yes
 
     def count_tokens(self, text: str) -> int:

@@ -61,9 +61,9 @@ _STREAM = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data 
         200: {
             "model": AskResponse,
             "description": "The answer; abstaining is an answer too. With `Accept: "
-            "text/event-stream`: perhaps `condensed` (a follow-up as it is asked), then the events "
-            "`sources`, perhaps `extract`, `sentence`s, and `done`, or `error` with a problem; a "
-            "comment is sent as a heartbeat.",
+            "text/event-stream`: perhaps `condensed` (the question as it is asked, where that "
+            "differs), then the events `sources`, perhaps `extract`, `sentence`s, and `done`, or "
+            "`error` with a problem; a comment is sent as a heartbeat.",
             "content": {
                 "application/json": {"example": EXAMPLE_ANSWER},
                 "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM},
@@ -79,8 +79,8 @@ async def ask(
 ) -> Response:
     """Answer from the corpus: every sentence has a citation, or the answer says that it cannot.
 
-    With a `conversation_id` a follow-up is completed from the questions before it; `condensed` is
-    what was asked in its place.
+    With a `conversation_id` a follow-up is completed from the questions before it, and mistakes in
+    the spelling are repaired; `condensed` is what was asked in place of the question.
     The generation stops when the client of a stream leaves.
     """
     conversation = body.conversation_id

@@ -168,7 +168,6 @@ def test_events(client):
     assert data[3]["citations"] == ["c2", "c1"]
     assert [citation["id"] for citation in data[3]["new_citations"]] == ["c2"]
     assert data[4].pop("conversation_id") == "c-7"
-    assert data[4].pop("condensed") is None
     assert data[4] == client.post("/v1/ask", json={"question": QUESTION}).json()
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from index.hits import Hit
-from rag.abstention import answerability, with_opinion
+from rag.abstention import answerability, with_opinions
 from tests.conftest import make_chunks, make_document
 
 DOCUMENT = make_document("bias.md", "Position bias inflates clicks.\n\nKafka keeps the log.")
@@ -27,7 +27,7 @@ def logistic(z):
         (
             "what is bias?",
             [hit(dense=0.7, asked_late=0.8), hit(SECOND, dense=0.5, asked_late=0.9)],
-            -12.87 + 5.91 * 0.7 + 14.84 * 0.9,
+            -23.45 + 10.39 * 0.7 + 24.67 * 0.9,
         ),
         (
             "how does Flink differ from Kafka?",
@@ -50,7 +50,8 @@ def test_only_the_best_five_hits_can_hold_a_name():
 
 
 def test_an_opinion_moves_the_answerability_its_way():
-    low, middle, high = (with_opinion(0.6, opinion) for opinion in (0.0, 0.5, 1.0))
+    low, middle, high = (with_opinions(0.6, [opinion]) for opinion in (0.0, 0.5, 1.0))
     assert 0 < low < middle < high < 1
-    assert with_opinion(0.3, 0.5) < middle
-    assert with_opinion(0.6, None) == 0.6
+    assert with_opinions(0.3, [0.5]) < middle
+    assert with_opinions(0.6, []) == 0.6
+    assert with_opinions(0.6, [0.9, 0.9, 0.9]) > with_opinions(0.6, [0.9, 0.9, 0.1])

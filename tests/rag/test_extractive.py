@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from rag.extractive import extract, repeats
+from rag.extractive import closest_units, extract, repeats
 from tests.conftest import make_document, make_passages
 
 BIAS = make_document(
@@ -22,7 +22,7 @@ def setup(*similarities):
 
 
 def quotes(passages, similarity, n=3):
-    sentences, citations = extract(passages, similarity, max_sentences=n)
+    sentences, citations = extract(closest_units(passages, similarity, n))
     assert [s.citations for s in sentences] == [(c.id,) for c in citations]
     assert [c.id for c in citations] == [f"c{i}" for i in range(1, len(citations) + 1)]
     for citation in citations:
@@ -56,12 +56,12 @@ def test_a_unit_that_repeats_a_better_one_is_skipped():
     )
     passages = make_passages(make_document("a.md", text))
     similarity = dict(zip(passages[0].units, (0.9, 0.9, 0.85), strict=True))
-    sentences, _ = extract(passages, similarity, max_sentences=3)
+    sentences, _ = extract(closest_units(passages, similarity, 3))
     assert [sentence.text[:6] for sentence in sentences] == ["Weigh ", "Random"]
 
 
 def test_nothing_to_quote():
-    assert extract([], {}, max_sentences=3) == ((), ())
+    assert extract(closest_units([], {}, 3)) == ((), ())
     assert quotes(*[setup(0.9, 0.9, 0.9, 0.9, 0.9)[0][:0], {}]) == []
 
 

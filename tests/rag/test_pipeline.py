@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from index.errors import EmbedderMismatch
 from index.hits import Filters
 from index.storage import GenerationStore
-from rag.answers import Done, Extract, SentenceReady, Sources
+from rag.answers import Condensed, Done, Extract, SentenceReady, Sources
 from rag.pipeline import NOT_FOUND
 from rag.prompts import NOT_IN_SOURCES
 from tests.conftest import FakeLLM, make_document, make_pipeline, publish
@@ -28,7 +28,8 @@ QUESTION = "position bias in clicks"
 IPW = "Inverse propensity weighting corrects position bias in clicks."
 TOWER = "A shallow tower learns the position bias of each slot."
 SURE = {"min_answerability": 0.0, "min_answerability_extractive": 0.0}
-LENIENT = {**SURE, "min_relevance": 0.0}
+LENIENT = {**SURE, "min_relevance": 0.0, "must_answer_from": 1.0}  # the LLM decides
+CERTAIN = {**LENIENT, "must_answer_from": 0.0}  # the hits decide
 
 
 @pytest.fixture
@@ -89,13 +90,41 @@ def test_the_json_form(pipeline):
     form = json.loads(json.dumps(pipeline.answer(QUESTION).to_dict()))
     assert set(form) == {
         "question", "status", "text", "sentences", "citations", "rejected", "degraded", "model",
-        "generation", "timings_ms",
+        "generation", "timings_ms", "condensed",
     }  # fmt: skip
     assert form["sentences"][0] == {"text": IPW, "citations": ["c1"]}
     assert {
         "id", "doc", "title", "heading_path", "start", "end", "line_start", "line_end", "quote",
         "support",
     } <= set(form["citations"][0])  # fmt: skip
+
+
+def test_mistakes_in_the_spelling_are_repaired_and_told(tmp_path):
+    llm = FakeLLM(f"{IPW} [1]\n")
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT)
+    typed = QUESTION.replace("position", "positon")
+    condensed, sources, *_, done = pipeline.stream(typed)
+    assert condensed == Condensed(typed, QUESTION, "spelling")
+    assert sources.retrieval.query == pipeline.retrieve(typed).query == QUESTION
+    assert (done.answer.question, done.answer.condensed) == (typed, QUESTION)
+    assert "positon" not in str(llm.prompts)
+    unrepaired = make_pipeline(tmp_path, DOCUMENTS, FakeLLM(""), **LENIENT, spelling="")
+    assert unrepaired.answer(typed).condensed is None
+
+
+def test_the_llm_is_asked_of_the_closest_sentences_until_it_is_clear(tmp_path):
+    both = make_document(
+        "both.md",
+        "Position bias in clicks falls to weights of inverse propensity.\n"
+        "Position bias in clicks can be learned by some shallow tower.",
+    )
+
+    def asked(yes):
+        llm = FakeLLM(f"{IPW} [1]\n", yes=yes)
+        make_pipeline(tmp_path, [both], llm, **LENIENT).answer(QUESTION)
+        return llm.asked
+
+    assert (asked(0.0001), asked(0.5)) == (1, 2)
 
 
 def test_extractive_mode_asks_no_llm(tmp_path):
@@ -183,8 +212,7 @@ def test_abstains_before_generation(tmp_path):
     "reply", ["NOT IN SOURCES", "", "Bananas grow under tropical suns. [1]\n", "\0\0 [1] ..."]
 )
 def test_abstains_after_generation(tmp_path, reply):
-    unsure = {**LENIENT, "must_answer_from": 1.0}
-    answer = make_pipeline(tmp_path, DOCUMENTS, FakeLLM(reply), **unsure).answer(QUESTION)
+    answer = make_pipeline(tmp_path, DOCUMENTS, FakeLLM(reply), **LENIENT).answer(QUESTION)
     assert (answer.status, answer.sentences, answer.citations) == ("abstained", (), ())
     assert answer.text == NOT_FOUND
     assert answer.model == "fake-llm"
@@ -193,7 +221,9 @@ def test_abstains_after_generation(tmp_path, reply):
 @pytest.mark.parametrize(("least", "offered"), [(0.0, False), (1.0, True)])
 def test_a_good_match_is_offered_no_refusal(tmp_path, least, offered):
     llm = FakeLLM(f"{IPW} [1]\n")
-    make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=least).answer(QUESTION)
+    make_pipeline(tmp_path, DOCUMENTS, llm, **{**LENIENT, "must_answer_from": least}).answer(
+        QUESTION
+    )
     (form,) = llm.formats
     assert (NOT_IN_SOURCES in form.gbnf) is offered
     assert form.json_schema["properties"]["sentences"]["minItems"] == (0 if offered else 1)
@@ -201,7 +231,7 @@ def test_a_good_match_is_offered_no_refusal(tmp_path, least, offered):
 
 def test_where_the_llm_says_no_it_does_not_write(tmp_path):
     llm = FakeLLM(f"{IPW} [1]\n", yes=0.001)
-    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=1.0)
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT)
     events = list(pipeline.stream(QUESTION))
     assert [type(event) for event in events] == [Sources, Extract, Done]
     answer = events[-1].answer
@@ -213,26 +243,31 @@ def test_where_the_llm_says_no_it_does_not_write(tmp_path):
 
 def test_where_the_hits_are_sure_the_llm_is_not_asked_and_the_extract_stands_in(tmp_path):
     llm = FakeLLM("Bananas grow under tropical suns. [1]\n", yes=0.001)
-    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=0.0)
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **CERTAIN)
     answer = pipeline.answer(QUESTION)
     assert (answer.status, answer.model) == ("partial", "extractive")
-    assert answer.sentences == pipeline.answer(QUESTION, mode="extractive").sentences
+    assert set(texts(answer)) == set(texts(pipeline.answer(QUESTION, mode="extractive")))
+    assert texts(answer)[0] == IPW, "the closest comes first"
+    check_citations(pipeline, answer)
     assert [rejected.text for rejected in answer.rejected] == ["Bananas grow under tropical suns."]
 
 
-def test_no_extract_stands_in_for_a_number_that_had_to_be_invented(tmp_path):
-    llm = FakeLLM("Position bias in clicks is worth 80,000 clicks. [1]\n")
-    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=0.0)
+def test_the_closest_quote_comes_before_what_the_llm_adds(tmp_path):
+    llm = FakeLLM(f"Position bias is worth 80,000 clicks. [1]\n{IPW} [1]\n{TOWER} [1]\n")
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **CERTAIN)
     answer = pipeline.answer(QUESTION)
-    assert (answer.status, answer.sentences) == ("abstained", ())
+    assert texts(answer) == [IPW, TOWER]
+    assert [sentence.citations for sentence in answer.sentences] == [("c1",), ("c2",)]
+    assert (answer.status, answer.model) == ("partial", "fake-llm")
     assert "80000" in answer.rejected[0].reason
+    check_citations(pipeline, answer)
 
 
 def test_where_the_llm_says_yes_it_may_not_refuse(tmp_path):
     llm = FakeLLM(f"{IPW} [1]\n", yes=0.999)
-    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT, must_answer_from=1.0)
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT)
     answer = pipeline.answer(QUESTION)
-    assert texts(answer) == [IPW]
+    assert (texts(answer)[0], answer.status) == (IPW, "answered")
     assert answer.answerability > 0.9
     (form,) = llm.formats
     assert NOT_IN_SOURCES not in form.gbnf
