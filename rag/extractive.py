@@ -14,7 +14,7 @@ from rag.citations import make_citation
 from rag.evidence import Passage
 
 _PASSAGE_WEIGHT = 0.5  # of a passage's score: a good unit of a bad passage misleads
-_WITHIN = 0.12  # units this much below the best are left out
+_WITHIN = 0.07  # units this much below the best are left out: 0.12 finds no more key facts on dev
 _MIN_WORDS = 5  # shorter units are labels
 
 

@@ -36,7 +36,7 @@ def test_the_closest_units_in_reading_order():
 
 
 def test_units_far_below_the_best_are_left_out():
-    assert quotes(*setup(0.70, 0.85, 0.1, 0.1, 0.74)) == [2, 6]
+    assert quotes(*setup(0.70, 0.85, 0.1, 0.1, 0.82)) == [2, 6]
 
 
 def test_labels_and_questions_are_no_answers():
