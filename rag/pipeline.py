@@ -301,7 +301,7 @@ class RagPipeline:
             stop,
             # Small models refuse too often when they write; their opinion is the better judge.
             may_refuse=not sure,
-            quotes=found.closest if sure else (),
+            quotes=found.closest[: self.settings.max_sentences] if sure else (),
         )
         part = time.perf_counter()
         with closing(writer.sentences()) as written:
@@ -322,7 +322,8 @@ class RagPipeline:
         prior = judged = found.extract.answerability
         opinions: list[float] = []
         for passage, unit in found.closest[:OPINIONS]:
-            if not _UNLIKELY < judged < self.settings.must_answer_from or stop():
+            clear = judged >= self.settings.must_answer_from or (opinions and judged <= _UNLIKELY)
+            if clear or stop():
                 break
             try:
                 opinion = llm.yes_probability(

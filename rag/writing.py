@@ -7,6 +7,7 @@ nothing of retrieval.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -69,8 +70,10 @@ class AnswerWriter:
     def sentences(self) -> Generator[tuple[Sentence, tuple[Citation, ...]], None, None]:
         """Yield each sentence that passes, with the citations that are new with it."""
         yield from (self._keep(quote[1].plain, [_certain(*quote)]) for quote in self.quotes[:1])
+        room = self.settings.max_sentences - len(self.kept)
         with closing(self._written()) as written:
-            for added in written:
+            # A back end that cannot constrain may go on.
+            for added in itertools.islice(written, room):
                 self.written += 1
                 yield added
         if not self.written:
@@ -93,8 +96,6 @@ class AnswerWriter:
                     result = self._check(draft)
                     if result is not None:
                         yield result
-                    if len(self.kept) == self.settings.max_sentences:
-                        return  # a back end that cannot constrain may go on
         except citing.Refusal:
             return
         except _Stopped as stopped:

@@ -263,6 +263,12 @@ def test_the_closest_quote_comes_before_what_the_llm_adds(tmp_path):
     check_citations(pipeline, answer)
 
 
+def test_an_answer_is_never_longer_than_asked_for(tmp_path):
+    llm = FakeLLM(f"{TOWER} [1]\n{IPW} [1]\n")
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **CERTAIN, max_sentences=1)
+    assert texts(pipeline.answer(QUESTION)) == [IPW]
+
+
 def test_where_the_llm_says_yes_it_may_not_refuse(tmp_path):
     llm = FakeLLM(f"{IPW} [1]\n", yes=0.999)
     pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **LENIENT)
