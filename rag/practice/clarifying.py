@@ -20,13 +20,21 @@ _ASKS = re.compile(
     r"would|have|has|any)\b",
     re.IGNORECASE,
 )
+_JOINED = re.compile(
+    r",?\s+and\s+(?=(?:what|which|who|how|when|where|is|are|does|do|can|should|will)\b)",
+    re.IGNORECASE,
+)
 
 
 def questions_in(text: str) -> list[str]:
-    """Return the questions of a message: what ends in a question mark or begins like one."""
+    """Return the questions of a message: what ends in a question mark or begins like one.
+
+    Two that "and" joins are two: "how many users and which latency?"
+    """
     parts = re.findall(r"[^.?!\n]+[.?!]?", text)
     stripped = (part.strip(" -*•\t") for part in parts)
-    return [part for part in stripped if part.endswith("?") or _ASKS.match(part)]
+    asked = [part for part in stripped if part.endswith("?") or _ASKS.match(part)]
+    return [question for part in asked for question in _JOINED.split(part)]
 
 
 def clarify(step: Step, text: str, rounds: int, match: Match, floor: float, seed: int) -> Outcome:

@@ -215,16 +215,19 @@ def _design_probe(bank: Bank, theme: Probe, title: str) -> Probe:
         for p in bank.probes
         if p.points and p.span.doc_id == theme.span.doc_id and p.context == theme.context
     ]
-    own = next((p for p in mine if _DESIGN.search(p.prompt)), None)
-    if own is not None:
-        return own
+
+    def built(probe: Probe) -> int:
+        return sum(point.facet == "architecture" for point in probe.points)
+
+    if own := [p for p in mine if _DESIGN.search(p.prompt)]:
+        return max(own, key=built)  # rather than "design the features"
     about = set(terms(title)) - _GENERIC
     entries = [p for p in bank.probes if p.kind == "entry" and p.points]
     likeness = [_overlap(set(terms(p.prompt)) - _GENERIC, about) for p in entries]
     best = max(range(len(entries)), key=likeness.__getitem__, default=None)
     if best is not None and likeness[best] >= _SAME_PROBLEM:
         return entries[best]
-    return max(mine, key=lambda p: sum(q.facet == "architecture" for q in p.points))
+    return max(mine, key=built)
 
 
 def _overlap(one: set[str], other: set[str]) -> float:

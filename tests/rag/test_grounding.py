@@ -86,7 +86,9 @@ def test_novelty_is_the_share_of_terms_that_the_source_lacks(sentence, share):
     ("sentence", "same"),
     [
         ("If logs are biased, weighting corrects the clicks before training.", True),
-        ("If logs are biased, weighting corrects clicks.", True),
+        ("if logs are biased weighting corrects the clicks before training", True),
+        ("If logs are biased, weighting corrects clicks.", False),
+        ("If logs are biased, weighting corrects the clicks.", False),  # before what?
         ("Weighting corrects the clicks before training.", False),  # the condition is gone
         ("If clicks are biased, training corrects the weighting.", False),  # another order
         ("If logs are biased, weighting never corrects the clicks.", False),
@@ -94,7 +96,7 @@ def test_novelty_is_the_share_of_terms_that_the_source_lacks(sentence, share):
         ("", False),
     ],
 )
-def test_only_the_words_of_the_source_in_their_order_prove_a_sentence(sentence, same):
+def test_only_the_words_of_the_source_prove_a_sentence(sentence, same):
     quote = "If logs are biased, weighting corrects the clicks before training."
     assert says_the_same(sentence, quote) is same
 
@@ -108,17 +110,15 @@ MOMENTS = "Strong candidates lose the level at three moments: they name a generi
     ("sentence", "quote", "same"),
     [
         (LENS, LENS, True),
-        (LENS.replace("Netflix", "Meta"), LENS, False),  # one term of ten, and another company
+        (LENS.replace("Netflix", "Meta"), LENS, False),  # another company
         (LENS.replace("degraded model", "degraded 3 models"), LENS, False),
         ("An auction does not.", AUC, True),
         ("AUC does not survive any increasing rescaling of the scores.", AUC, False),
-        ("Strong candidates lose the level.", MOMENTS, True),
+        ("They name a generic failure mode.", MOMENTS, True),
         ("Strong candidates name a generic failure mode.", MOMENTS, False),  # the verb is left out
     ],
 )
-def test_names_denials_and_gaps_are_seen_in_sentences_that_share_nearly_all_words(
-    sentence, quote, same
-):
+def test_only_whole_clauses_prove_a_sentence_that_shares_nearly_all_words(sentence, quote, same):
     assert says_the_same(sentence, quote) is same
 
 

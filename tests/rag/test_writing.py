@@ -85,8 +85,10 @@ def test_a_second_label_counts_only_where_its_passage_supports_too():
 
 
 def test_the_same_quote_is_cited_once():
-    other = "Inverse propensity weighting corrects."
-    writer = write(f"Weighting corrects position bias. [1]\n{other} [1]\n")
+    clauses = "Weighting corrects position bias; randomised slots estimate the propensity."
+    first, second = clauses.split("; ")
+    passages = make_passages(make_document("two.md", clauses))
+    writer = write(f"{first}. [1]\n{second.capitalize()} [1]\n", passages=passages)
     assert [ids for _, ids in said(writer)] == [("c1",), ("c1",)]
     assert len(writer.citations) == 1
 
