@@ -46,6 +46,13 @@ _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|neither|nor|without|cannot|rarely|hardly|unlike|instead)\b|n['’]t\b",
     re.IGNORECASE,
 )
+_QUANTITY = re.compile(
+    r"\bhow (?:\w+ )?(?:many|much)\b|\bhow (?:long|often|big|large|fast|old|far)\b"
+    r"|\b(?:what|which) (?:[\w-]+ ){0,2}(?:numbers?|share|percentage|rate|price|threshold|size"
+    r"|level|ratio|score|budget|similarity|ttl|entropy|pressure|frequency|latency|temperature|dimension"
+    r"|value)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,11 @@ def missing_names(claim: str, source: str) -> list[str]:
 def is_negated(text: str) -> bool:
     """Tell whether `text` holds a negation word."""
     return bool(_NEGATION.search(text))
+
+
+def asks_quantity(question: str) -> bool:
+    """Tell whether only a number answers `question`: how many, which threshold."""
+    return bool(_QUANTITY.search(question))
 
 
 def conditions(text: str) -> set[str]:

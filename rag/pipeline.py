@@ -43,6 +43,7 @@ from rag.evidence import (
     without_instructions,
 )
 from rag.extractive import closest_units, extract
+from rag.facts import asks_quantity
 from rag.grounding import Grounds
 from rag.llm import LLM
 from rag.prompts import sufficiency_messages
@@ -321,9 +322,13 @@ class RagPipeline:
         """
         prior = judged = found.extract.answerability
         opinions: list[float] = []
+        no_number = asks_quantity(asked) and not any(
+            c.isdigit() for _, unit in found.closest[:1] for c in unit.plain
+        )
         for passage, unit in found.closest[:OPINIONS]:
-            clear = judged >= self.settings.must_answer_from or (opinions and judged <= _UNLIKELY)
-            if clear or stop():
+            # At least once: near misses inside the field look answerable by their hits.
+            clear = not _UNLIKELY < judged < self.settings.must_answer_from
+            if (opinions and clear) or stop():
                 break
             try:
                 opinion = llm.yes_probability(
@@ -335,7 +340,7 @@ class RagPipeline:
             if opinion is None:
                 break
             opinions.append(opinion)
-            judged = with_opinions(prior, opinions)
+            judged = with_opinions(prior, opinions, number_missing=no_number)
         return judged, len(opinions)
 
     def _read(

@@ -87,13 +87,13 @@ class Settings(BaseSettings):
         0.4, ge=0, le=1, description="the same where no LLM judges the closest sentences, too"
     )
     min_answerability_judged: float = Field(
-        0.45, ge=0, le=1, description="the same once the LLM has said whether these answer"
+        0.5, ge=0, le=1, description="the same once the LLM has said whether these answer"
     )
     must_answer_from: float = Field(
         0.8,
         ge=0,
         le=1,
-        description="from here it is not asked",
+        description="from here it is asked of no further sentence, and may not refuse to write",
     )
     min_relevance: float = Field(
         0.69, ge=0, le=1, description="of a sentence to the question, by late interaction"

@@ -49,9 +49,14 @@ def test_only_the_best_five_hits_can_hold_a_name():
     assert answerability("what keeps Kafka?", hits) < answerability("what keeps a log?", hits)
 
 
+def judged(prior, *opinions, number_missing=False):
+    return with_opinions(prior, opinions, number_missing=number_missing)
+
+
 def test_an_opinion_moves_the_answerability_its_way():
-    low, middle, high = (with_opinions(0.6, [opinion]) for opinion in (0.0, 0.5, 1.0))
+    low, middle, high = (judged(0.6, opinion) for opinion in (0.0, 0.5, 1.0))
     assert 0 < low < middle < high < 1
-    assert with_opinions(0.3, [0.5]) < middle
-    assert with_opinions(0.6, []) == 0.6
-    assert with_opinions(0.6, [0.9, 0.9, 0.9]) > with_opinions(0.6, [0.9, 0.9, 0.1])
+    assert judged(0.3, 0.5) < middle
+    assert judged(0.6) == 0.6
+    assert judged(0.6, 0.9, 0.9, 0.9) > judged(0.6, 0.9, 0.9, 0.1)
+    assert judged(0.6, 0.9, number_missing=True) < judged(0.6, 0.9)

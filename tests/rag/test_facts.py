@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.facts import Number, is_negated, missing_names, missing_numbers, names, numbers
+from rag.facts import (
+    Number,
+    asks_quantity,
+    is_negated,
+    missing_names,
+    missing_numbers,
+    names,
+    numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +117,17 @@ def test_negation():
     assert is_negated("It doesn't scale.")
     assert is_negated("Never train on the test set.")
     assert not is_negated("A note on nothingness and knots.")
+
+
+@pytest.mark.parametrize(
+    ("question", "quantity"),
+    [
+        ("How many replicas are enough?", True),
+        ("At which cosine similarity should I cut?", True),
+        ("how much longer does it take", True),
+        ("How do I choose a threshold?", False),
+        ("Which index is the best?", False),
+    ],
+)
+def test_questions_that_only_a_number_answers(question, quantity):
+    assert asks_quantity(question) is quantity

@@ -241,8 +241,8 @@ def test_where_the_llm_says_no_it_does_not_write(tmp_path):
     assert llm.prompts == []
 
 
-def test_where_the_hits_are_sure_the_llm_is_not_asked_and_the_extract_stands_in(tmp_path):
-    llm = FakeLLM("Bananas grow under tropical suns. [1]\n", yes=0.001)
+def test_where_the_hits_are_sure_quotes_stand_in_for_what_the_llm_does_not_write(tmp_path):
+    llm = FakeLLM("Bananas grow under tropical suns. [1]\n")
     pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, **CERTAIN)
     answer = pipeline.answer(QUESTION)
     assert (answer.status, answer.model) == ("partial", "extractive")
