@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     min_support: float = Field(0.65, ge=0, le=1, description="below it a sentence is not shown")
     min_answerability: float = Field(0.15, ge=0, le=1, description="below it nobody answers")
     min_answerability_extractive: float = Field(
-        0.4, ge=0, le=1, description="the same where no LLM judges the closest sentences, too"
+        0.3, ge=0, le=1, description="the same where no LLM judges the closest sentences, too"
     )
     min_answerability_judged: float = Field(
         0.5, ge=0, le=1, description="the same once the LLM has said whether these answer"
