@@ -416,7 +416,7 @@ class RagPipeline:
                 status="answered" if writer.is_whole else "partial",
                 sentences=tuple(writer.kept),
                 citations=tuple(writer.citations),
-                model=writer.llm.name if writer.written else "extractive",
+                model=writer.llm.name if writer.written or writer.agreed else "extractive",
             )
         least = self.settings.min_answerability_extractive
         if writer.degraded and answer.sentences and answer.answerability >= least:
