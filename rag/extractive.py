@@ -54,7 +54,7 @@ def extract(
         for number, (_, passage, unit) in enumerate(chosen, start=1)
     )
     sentences = tuple(
-        Sentence(unit.plain, (citation.id,))
+        Sentence(" ".join(unit.plain.split()), (citation.id,))
         for (_, _, unit), citation in zip(chosen, citations, strict=True)
     )
     return sentences, citations

@@ -165,7 +165,7 @@ class AnswerWriter:
     def _keep(self, text: str, good: Sequence[Support]) -> tuple[Sentence, tuple[Citation, ...]]:
         new: list[Citation] = []
         ids = tuple(dict.fromkeys(self._cite(support, new) for support in good))
-        sentence = Sentence(text, ids)
+        sentence = Sentence(" ".join(text.split()), ids)
         self.kept.append(sentence)
         self.citations.extend(new)
         return sentence, tuple(new)

@@ -60,6 +60,14 @@ def test_a_unit_that_repeats_a_better_one_is_skipped():
     assert [sentence.text[:6] for sentence in sentences] == ["Weigh ", "Random"]
 
 
+def test_a_quote_over_two_lines_is_shown_as_one():
+    (first, _), _ = setup(0.9, 0.9, 0.9, 0.9, 0.9)
+    unit = dataclasses.replace(first.units[0], plain="Position bias\ninflates clicks at the top.")
+    passage = dataclasses.replace(first, units=(unit,))
+    ((sentence,), _) = extract(closest_units([passage], {unit: 0.9}, 3))
+    assert sentence.text == "Position bias inflates clicks at the top."
+
+
 def test_nothing_to_quote():
     assert extract(closest_units([], {}, 3)) == ((), ())
     assert quotes(*[setup(0.9, 0.9, 0.9, 0.9, 0.9)[0][:0], {}]) == []
