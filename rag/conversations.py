@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,6 @@ class ConversationStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             database = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
             try:
-                # Switching does not wait for a lock; then another one switches, or the next does.
-                with suppress(sqlite3.OperationalError):
-                    database.execute("PRAGMA journal_mode = WAL")
                 migrate(
                     database, _MIGRATIONS, what="the conversations are", error=ConversationError
                 )

@@ -1,4 +1,4 @@
-"""Brings a SQLite database to the newest version: migration number n makes it `user_version` n.
+"""Brings a SQLite database to the newest version, in WAL mode; migration n makes it version n.
 
 A migration that has been released is never edited; a change is a new one. Knows no tables.
 """
@@ -19,6 +19,12 @@ def migrate(
     Raises `error`, which says of what ("the conversations are"), where a newer program has written
     the database.
     """
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as locked:
+        # Switching does not wait for a lock; then another one switches, or the next does.
+        if locked.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
     version = _version(connection)
     if version > len(migrations):
         raise error(

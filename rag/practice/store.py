@@ -48,7 +48,6 @@ class PracticeStore:
         self._path = path
         try:
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             migrate(self._connection, MIGRATIONS, what="the practice database is", error=StoreError)
