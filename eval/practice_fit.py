@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 import rag.practice
-from rag.practice.features import PHRASED_SIGNS, SIGNS
+from rag.practice.features import ALL_SIGNS, SIGNS
 
 Matrix = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Fit:
 def fit(samples: Sequence[Sample], attacks: Sequence[str]) -> Fit:
     """Fit the weights on all samples and the thresholds on probes left out.
 
-    The values of the samples are those of SIGNS, or these and those of PHRASED_SIGNS.
+    The values of the samples are those of SIGNS, or of ALL_SIGNS.
     """
     kept = [sample for sample in samples if sample.values is not None]
     held_out = np.zeros(len(samples))
@@ -76,7 +76,7 @@ def logistic(samples: Sequence[Sample]) -> tuple[float, Matrix]:
         slope = -STRENGTH * sign / (1 + np.exp(margin))
         return float(value), np.concatenate([[slope.sum()], z.T @ slope + b[1:]])
 
-    signs = [*SIGNS.values(), *PHRASED_SIGNS.values()][: x.shape[1]]
+    signs = list(ALL_SIGNS.values())[: x.shape[1]]
     bounds = [(None, None), *((0, None) if s > 0 else (None, 0) for s in signs)]
     found = minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B").x
     weights = found[1:] / scale
@@ -119,7 +119,7 @@ def to_toml(plain: Fit, phrased: Fit, note: str) -> str:
 
 
 def _model_toml(name: str, found: Fit) -> str:
-    names = [*SIGNS, *PHRASED_SIGNS][: len(found.weights)]
+    names = list(ALL_SIGNS)[: len(found.weights)]
     weights = "\n".join(
         f'"{feature}" = {weight:.4f}' for feature, weight in zip(names, found.weights, strict=True)
     )

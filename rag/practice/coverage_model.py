@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from rag.practice.features import PHRASED_SIGNS, SIGNS
+from rag.practice.features import ALL_SIGNS, SIGNS
 from rag.practice.steps import PointState
 
 
@@ -59,7 +59,7 @@ def load_coverage_models() -> CoverageModels:
     values = tomllib.loads(text)
     return CoverageModels(
         _model(values["plain"], SIGNS),
-        _model(values["phrased"], {**SIGNS, **PHRASED_SIGNS}),
+        _model(values["phrased"], ALL_SIGNS),
         values["on_topic_from"],
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ PHRASED_SIGNS = {
     "contrast": 1,  # of a sentence: how much closer by late interaction to a right than a wrong one
     "cosine wrong": -1,  # cosine of the sentence that is closest to any wrong one
 }
+ALL_SIGNS = {**SIGNS, **PHRASED_SIGNS}
 _CROSS_ENCODED = 2  # windows a point
 
 
@@ -58,7 +59,10 @@ class PointFeatures:
 
 
 class AnswerVectors:
-    """The vectors of the windows of one answer and of its question."""
+    """The vectors of the windows of one answer and of its question.
+
+    `whole` are the sentences and pairs, `clauses` the others of `windows`.
+    """
 
     def __init__(
         self,
@@ -68,8 +72,10 @@ class AnswerVectors:
         token_embedder: TokenEmbedder,
     ) -> None:
         self.windows = tuple(windows)
-        whole = [window.text for window in windows if window.kind != "clause"]
-        vectors = [dequantize(v) for v in token_embedder.embed_documents([prompt, *whole])]
+        self.whole = [window for window in windows if window.kind != "clause"]
+        self.clauses = [window for window in windows if window.kind == "clause"]
+        said = [window.text for window in self.whole]
+        vectors = [dequantize(v) for v in token_embedder.embed_documents([prompt, *said])]
         self._prompt, self._tokens = vectors[0], vectors[1:]
         # A sentence of one clause is both: embedded once.
         texts = list(dict.fromkeys(w.text for w in windows if w.kind != "pair"))
@@ -103,14 +109,16 @@ def point_features(
     asked = set(terms(prompt))
     phrased = [text for point in points for text in (*point.right, *point.wrong)]
     rows = embedder.embed_documents(phrased) if phrased else ()
-    vector_of = dict(zip(phrased, rows, strict=True))
+    embedded = {
+        text: (token_embedder.embed_query(text), row)
+        for text, row in zip(phrased, rows, strict=True)
+    }
     own_terms = [set(terms(point.text)) - asked for point in points]
     dense = embedder.embed_documents([point.text for point in points])
     return [
         _features(
             point, token_embedder.embed_query(point.text), vector, vectors,
-            _weights(own, own_terms), reranker,
-            lambda text: (token_embedder.embed_query(text), vector_of[text]),
+            _weights(own, own_terms), reranker, embedded,
         )
         for point, vector, own in zip(points, dense, own_terms, strict=True)
     ]  # fmt: skip
@@ -123,10 +131,9 @@ def _features(
     vectors: AnswerVectors,
     idf: dict[str, float],
     reranker: Reranker | None,
-    embed: Callable[[str], tuple[Matrix, Matrix]],
+    embedded: Mapping[str, tuple[Matrix, Matrix]],
 ) -> PointFeatures:
-    whole = [window for window in vectors.windows if window.kind != "clause"]
-    small = [window for window in vectors.windows if window.kind == "clause"]
+    whole, small = vectors.whole, vectors.clauses
     late = vectors.late(query)
     order = np.argsort(-late, kind="stable")
     best = whole[int(order[0])]
@@ -152,7 +159,7 @@ def _features(
             logit,
             float(bool(missing_numbers("; ".join(point.numbers), answer))),
             float(best.denies and not negative),
-            *_phrased(point, vectors, sentences, affirmed, plain, embed),
+            *_phrased(point, vectors, sentences, affirmed, plain, embedded),
         ),
         whole[quoted],
     )
@@ -164,26 +171,29 @@ def _phrased(
     sentences: Sequence[int],
     affirmed: Sequence[int],
     plain: Sequence[int],
-    embed: Callable[[str], tuple[Matrix, Matrix]],
+    embedded: Mapping[str, tuple[Matrix, Matrix]],
 ) -> tuple[float, ...]:
     """Return the values of PHRASED_SIGNS; `plain` are the clauses that deny nothing."""
     if not point.right or not point.wrong:
         return ()
-    whole = [window for window in vectors.windows if window.kind != "clause"]
-    small = [window for window in vectors.windows if window.kind == "clause"]
-    late, cosine = {}, {}
-    for kind, texts in (("right", point.right), ("wrong", point.wrong)):
-        windows = small if kind == "right" else [whole[i] for i in sentences]
-        embedded = [embed(text) for text in texts]
-        late[kind] = np.max([vectors.late(tokens) for tokens, _ in embedded], axis=0)
-        cosine[kind] = np.max([vectors.cosines(v, windows) for _, v in embedded], axis=0)
-    contrast = late["right"] - late["wrong"]
+    right, wrong = (
+        np.max([vectors.late(embedded[text][0]) for text in texts], axis=0)
+        for texts in (point.right, point.wrong)
+    )
+    contrast = right - wrong
+    near_right, near_wrong = (
+        np.max([vectors.cosines(embedded[text][1], windows) for text in texts], axis=0)
+        for texts, windows in (
+            (point.right, vectors.clauses),
+            (point.wrong, [vectors.whole[i] for i in sentences]),
+        )
+    )
     return (
-        float(late["right"][affirmed].max() if affirmed else late["right"][sentences].min()),
-        float(cosine["right"][plain].max() if plain else cosine["right"].min()),
+        float(right[affirmed].max() if affirmed else right[sentences].min()),
+        float(near_right[plain].max() if plain else near_right.min()),
         # Who denies what is right says what is wrong.
         float(contrast[affirmed].max() if affirmed else -contrast[sentences].max()),
-        float(cosine["wrong"].max()),
+        float(near_wrong.max()),
     )
 
 

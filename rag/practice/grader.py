@@ -127,10 +127,9 @@ class Grader:
         )
 
     def _is_off_topic(self, points: Sequence[RubricPoint], vectors: AnswerVectors) -> bool:
-        clauses = [window for window in vectors.windows if window.kind == "clause"]
         near = [vectors.prompt_cosines.max()]
         near += [
-            vectors.cosines(vector, clauses).max()
+            vectors.cosines(vector, vectors.clauses).max()
             for vector in self._embedder.embed_documents([point.text for point in points])
         ]
         return bool(max(near) < self.models.on_topic_from)
@@ -159,8 +158,7 @@ class Grader:
 
     def _flags(self, flags: Sequence[RedFlag], vectors: AnswerVectors) -> tuple[FlagHit, ...]:
         """Return the flags that the answer raises; those of the clock are not seen here."""
-        whole = [window for window in vectors.windows if window.kind != "clause"]
-        sentences = [window for window in whole if window.kind == "sentence"]
+        sentences = [window for window in vectors.whole if window.kind == "sentence"]
         hits = []
         for flag in flags:
             late = vectors.late(self._token_embedder.embed_query(flag.text))[: len(sentences)]
