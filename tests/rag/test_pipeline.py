@@ -10,8 +10,8 @@ from index.errors import EmbedderMismatch
 from index.hits import Filters
 from index.storage import GenerationStore
 from rag.answers import Condensed, Done, Extract, SentenceReady, Sources
-from rag.pipeline import NOT_FOUND
 from rag.prompts import NOT_IN_SOURCES
+from rag.reader import NOT_FOUND
 from tests.conftest import FakeLLM, make_document, make_pipeline, publish
 
 BIAS = make_document(
