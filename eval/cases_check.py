@@ -22,6 +22,7 @@ from ingest.questions import FILE_NAME, load_questions
 from rag.grounding import novelty
 
 SPLITS = ("dev", "test")
+FIT = "fit"  # what weights are fitted on: eval.abstention
 SAME_QUESTION = 0.6  # Jaccard of the terms of two questions
 _DIFFERENT = 1  # a question of one term says too little to be called a repetition
 
@@ -42,12 +43,19 @@ def check_cases(docs: Path, folder: Path) -> tuple[list[str], dict[str, Any]]:
         for probe in probes[split]:
             for point in probe.points:
                 findings += _missing(texts, f"{probe.id} {point.id}", probe.docs, point.evidence)
-    findings += _repeated([case for split in SPLITS for case in cases[split]])
-    findings += _known_to_the_corpus(docs, [case for split in SPLITS for case in cases[split]])
-    findings += _shared_quotes(cases)
+    fitted = _fitted(folder)
+    for case in fitted:
+        for gold in case.relevant:
+            findings += _missing(texts, case.query_id, [gold.doc], gold.quote)
+    measured = [case for split in SPLITS for case in cases[split]]
+    findings += _repeated(measured)
+    findings += _repeated(fitted)
+    findings += _known({case.question: f"{FIT}.jsonl" for case in fitted}, measured)
+    findings += _known(_asked_in(docs), [*measured, *fitted])
+    findings += _shared_quotes({**cases, FIT: fitted})
     for kind in (cases, claims, probes):
         findings += _shared_topics(kind)
-    findings += _shared_ids([*cases.values(), *claims.values(), *probes.values()])
+    findings += _shared_ids([*cases.values(), *claims.values(), *probes.values(), fitted])
     figures = {split: _figures(cases[split]) for split in SPLITS}
     for split in SPLITS:
         figures[split]["claims"] = Counter(claim.label for claim in claims[split])
@@ -96,16 +104,26 @@ def _repeated(cases: Sequence[Case]) -> Iterator[str]:
             yield f"{one} and {other} ask the same: {', '.join(sorted(asked[one] & asked[other]))}"
 
 
-def _known_to_the_corpus(docs: Path, cases: Sequence[Case]) -> Iterator[str]:
-    """Yield the cases that the corpus's own questions ask: finding these would prove nothing."""
+def _fitted(folder: Path) -> list[Case]:
+    path = folder / f"{FIT}.jsonl"
+    return load_cases(path) if path.is_file() else []
+
+
+def _asked_in(docs: Path) -> dict[str, str]:
+    """Return the corpus's own questions, with where they stand."""
     path = docs / FILE_NAME
     found, _ = load_questions(path) if path.is_file() else ({}, [])
-    known = {q: set(terms(q)) for rows in found.values() for _, qs in rows for q in qs}
+    return {q: str(path) for rows in found.values() for _, qs in rows for q in qs}
+
+
+def _known(questions: Mapping[str, str], cases: Sequence[Case]) -> Iterator[str]:
+    """Yield the cases that `questions` ask, too: being right about these would prove nothing."""
+    known = {q: set(terms(q)) for q in questions}
     for case in cases:
         asked = set(terms(case.question))
         for question, said in known.items():
             if _same(asked, said):
-                yield f"{case.query_id} is asked in {path}: {question!r}"
+                yield f"{case.query_id} is asked in {questions[question]}: {question!r}"
 
 
 def _same(one: Set[str], other: Set[str]) -> bool:
@@ -120,16 +138,18 @@ def _shared_topics(splits: Mapping[str, Sequence[Any]]) -> Iterator[str]:
 
 
 def _shared_quotes(splits: Mapping[str, Sequence[Case]]) -> Iterator[str]:
-    """Yield the dev questions whose answer is a test question's, too: tuning would see it."""
+    """Yield the questions whose answer is a test question's, too: tuning would see it."""
     test = {
         (gold.doc, reduced(gold.quote)): case.query_id
         for case in splits["test"]
         for gold in case.relevant
     }
-    for case in splits["dev"]:
-        shared = {test.get((gold.doc, reduced(gold.quote))) for gold in case.relevant} - {None}
-        if shared:
-            yield f"{case.query_id} (dev) shares a quote with {', '.join(map(str, shared))} (test)"
+    for split in ("dev", FIT):
+        for case in splits[split]:
+            shared = {test.get((gold.doc, reduced(gold.quote))) for gold in case.relevant} - {None}
+            if shared:
+                names = ", ".join(map(str, shared))
+                yield f"{case.query_id} ({split}) shares a quote with {names} (test)"
 
 
 def _shared_ids(files: Iterable[Sequence[Any]]) -> Iterator[str]:

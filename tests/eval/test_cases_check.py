@@ -57,6 +57,14 @@ def test_a_case_that_the_corpus_asks_itself_is_found(files, tmp_path):
     assert "'Stale: which rows?'" in finding
 
 
+def test_a_case_that_weights_are_fitted_on_is_found(files, tmp_path):
+    fitted = [case("f1", "Stale: which rows?", "x"), case("f2", "what is it?", "y", "epsilon zeta")]
+    (tmp_path / "cases").joinpath("fit.jsonl").write_text("\n".join(map(json.dumps, fitted)))
+    asked, shared = files([GOOD_DEV], [GOOD_TEST])
+    assert asked.startswith("d1 is asked in fit.jsonl")
+    assert shared.startswith("f2 (fit) shares a quote with t1 (test)")
+
+
 def test_good_files_have_no_findings(files):
     assert files([GOOD_DEV], [GOOD_TEST]) == []
 
