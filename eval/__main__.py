@@ -102,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     fit = add("query-map", commands.run_query_map, "fit the map of query vectors", "run")
     fit.add_argument("--docs", type=Path, default=docs, help=f"with a questions.jsonl [{docs}]")
     fit.add_argument("--out", type=Path, required=True, help="rag/query_maps/EMBEDDER.npy")
+    decide = add("abstention", _late("abstention", "run_abstention"),
+        "fit the probe that says whether a sentence answers", "run", "json")  # fmt: skip
+    decide.add_argument("--docs", type=Path, default=docs, help=f"default: {docs}")
+    decide.add_argument("--cases", type=Path, default=commands.CASES / "fit.jsonl")
+    decide.add_argument("--out", type=Path, required=True, help="rag/probes/LLM.npz")
     compare = add("compare", commands.run_compare, "paired test of two results of `retrieval`",
         "seed", "json")  # fmt: skip
     compare.add_argument("a", type=Path, help="result file, the configuration to beat")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("rag", "index", "ingest")
+SUFFIXES = frozenset({".py", ".toml", ".npy", ".npz"})  # weights decide as much as source
 
 
 class Cache:
@@ -55,10 +56,12 @@ def _digest(key: object) -> str:
 
 
 def code_version(root: Path | None = None) -> str:
-    """Return a hash of the source of everything that answers a question."""
+    """Return a hash of source and weights of everything that answers a question."""
     root = root or Path(__file__).parents[1]
     digest = hashlib.sha256()
     for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix not in SUFFIXES:
+                continue
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -158,9 +158,12 @@ def is_negated(text: str) -> bool:
     return bool(_NEGATION.search(text))
 
 
-def asks_quantity(question: str) -> bool:
-    """Tell whether only a number answers `question`: how many, which threshold."""
-    return bool(_QUANTITY.search(question))
+def lacks_number(question: str, text: str) -> bool:
+    """Tell whether only a number answers `question` (how many, which threshold) and none is there.
+
+    A number has digits.
+    """
+    return bool(_QUANTITY.search(question)) and not any(c.isdigit() for c in text)
 
 
 def conditions(text: str) -> set[str]:

@@ -6,6 +6,7 @@ seconds.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,18 @@ from index.embedding import (
     TokenEmbedder,
 )
 from rag.entailment import Entailment
-from rag.errors import SettingsError
+from rag.errors import LLMError, SettingsError
+from rag.judging import Judge, Probe, ProbeJudge
 from rag.llm import LLM
 from rag.models import ModelStore
 from rag.prompts import answer_prefix
 from rag.reranking import CrossEncoderReranker, Reranker
 from rag.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 QUERY_MAPS = Path(__file__).with_name("query_maps")
+PROBES = Path(__file__).with_name("probes")
 
 
 def model_store(settings: Settings) -> ModelStore:
@@ -99,6 +104,23 @@ def load_entailment(settings: Settings) -> Entailment | None:
     return CrossEncoderEntailment(reference, name=settings.entailment)
 
 
+def load_judge(settings: Settings, llm: LLM | None) -> Judge | None:
+    """Return the probe that was fitted for the LLM (eval.abstention), if there is one."""
+    path = PROBES / f"{settings.llm}.npz"
+    if not (settings.probe and settings.llm_backend == "llamacpp" and llm and path.is_file()):
+        return None
+    from rag.llm.llamacpp import LlamaCppLLM
+
+    assert isinstance(llm, LlamaCppLLM)  # load_llm made it
+    judge = ProbeJudge(llm, Probe.load(path))
+    try:
+        judge.opinion("", "", "")  # loads what shows states now: no question has to wait for it
+    except LLMError as error:
+        logger.warning("the LLM is asked yes or no, without its probe: %s", error)
+        return None
+    return judge
+
+
 def load_llm(settings: Settings) -> LLM:
     """Load or reach the language model; raises ModelError or LLMError."""
     if settings.llm_backend == "openai":
@@ -125,7 +147,7 @@ def load_llm(settings: Settings) -> LLM:
         name=settings.llm,
         context_tokens=settings.llm_context_tokens,
         threads=settings.threads,
-        slots=2,  # one keeps the prefix of answers, the other that of yes-or-no questions
+        slots=2,  # one keeps the prefix of answers
     )
     # Every later prompt starts with these 300 tokens: 4 s that no question has to wait for.
     llm.complete(answer_prefix(settings.max_sentences), max_tokens=1)

@@ -21,6 +21,7 @@ from ingest.documents import Chunk, Document
 from rag.answers import Answer, Condensed, Done, Event, Mode, Retrieval, Sources
 from rag.entailment import Entailment
 from rag.evidence import without_instructions
+from rag.judging import Judge
 from rag.llm import LLM
 from rag.reader import Reader, milliseconds
 from rag.reranking import Reranker, rerank
@@ -57,6 +58,7 @@ class RagPipeline:
         token_embedder: TokenEmbedder | None,
         reranker: Reranker | None,
         llm: LLM | None,
+        judge: Judge | None = None,
         entailment: Entailment | None = None,
         problems: Sequence[str] = (),
     ) -> None:
@@ -66,6 +68,7 @@ class RagPipeline:
         self._speller = self._learn_words()
         self._embedder, self.token_embedder = embedder, token_embedder
         self._reranker, self.llm, self.entailment = reranker, llm, entailment
+        self._judge = judge
         self.problems = tuple(problems)
 
     @property
@@ -220,10 +223,13 @@ class RagPipeline:
                 return "cancelled"
             return "deadline" if deadline is not None and time.monotonic() > deadline else ""
 
-        reader = Reader(self.settings, self.token_embedder, self.llm, self.entailment)
-        yield from reader.stream(
+        yield from self.reader().stream(
             question, said, asked, retrieval, mode=mode, stop=stop, start=start
         )
+
+    def reader(self) -> Reader:
+        """Return what answers from hits."""
+        return Reader(self.settings, self.token_embedder, self.llm, self._judge, self.entailment)
 
 
 def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
@@ -231,7 +237,7 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
 
     With `llm` False answers are extractive.
     """
-    from rag.loading import load_embedders, load_entailment, load_llm, load_reranker
+    from rag.loading import load_embedders, load_entailment, load_judge, load_llm, load_reranker
 
     store = GenerationStore(settings.data_dir / "index")
     store.current()  # fails at once, before seconds of loading
@@ -243,6 +249,7 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
             store, embedder=embedder.fingerprint, token_embedder=token_embedder.fingerprint
         )
         reranker = load_reranker(settings)
+        language_model = loading.result() if loading else None
         for problem in problems:
             logger.warning("%s", problem)
         return RagPipeline(
@@ -252,7 +259,8 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
             embedder=embedder,
             token_embedder=token_embedder,
             reranker=reranker,
-            llm=loading.result() if loading else None,
+            llm=language_model,
+            judge=load_judge(settings, language_model),
             entailment=load_entailment(settings),
             problems=problems,
         )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from rag.evidence import Passage
 from rag.llm import Message, OutputFormat
+from rag.llm.chat import without_control
 
 NOT_IN_SOURCES = "NOT IN SOURCES"
 
@@ -151,6 +152,16 @@ def sufficiency_messages(question: str, heading: str, text: str) -> list[Message
         f"Text ({heading}): {text}\n\nQuestion: {question}\n\nDoes the text answer the question?"
     )
     return [Message("system", _SUFFICIENCY_SYSTEM), Message("user", request)]
+
+
+def state_prompt(question: str, heading: str, text: str) -> str:
+    """Return the text at whose end an LLM's state says whether `text` answers (rag.judging).
+
+    In ChatML, that of the Qwen models, and without a system message: it is read anew every time.
+    """
+    asked = without_control(f"Text ({heading}): {text}\n\nQuestion: {question}")
+    request = f"{asked}\n\nDoes the text contain what the question asks for?"
+    return f"<|im_start|>user\n{request}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def verify_messages(claim: str, source: str) -> list[Message]:

@@ -14,27 +14,26 @@ from dataclasses import dataclass
 
 from index.embedding import TokenEmbedder
 from ingest.documents import Unit
-from rag.abstention import OPINIONS, answerability, with_opinions
+from rag.abstention import OPINIONS, UNLIKELY, answerability, with_opinions
 from rag.answers import Answer, Done, Event, Extract, Mode, Retrieval, SentenceReady, Status
 from rag.entailment import Entailment
 from rag.errors import LLMError
 from rag.evidence import Passage, collect_passages, focus, with_questions
 from rag.extractive import closest_units, extract
-from rag.facts import asks_quantity
+from rag.facts import lacks_number
 from rag.grounding import Grounds
+from rag.judging import Judge, YesNoJudge
 from rag.llm import LLM
-from rag.prompts import sufficiency_messages
 from rag.settings import Settings
 from rag.writing import AnswerWriter
 
 logger = logging.getLogger(__name__)
 
-_UNLIKELY = 0.2  # answerability below which one more opinion seldom changes the outcome
 NOT_FOUND = "The corpus does not say. The nearest passages are listed as sources."
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """What reading the passages gave: the extractive answer, and what an LLM may write from.
 
     `closest` are the sentences nearest to the question, which decide whether they answer it.
@@ -48,11 +47,15 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Answers from what was retrieved. A part that is None is skipped and named in `degraded`."""
+    """Answers from what was retrieved. A part that is None is skipped and named in `degraded`.
+
+    Without a `judge` the LLM is asked yes or no.
+    """
 
     settings: Settings
     token_embedder: TokenEmbedder | None
     llm: LLM | None
+    judge: Judge | None
     entailment: Entailment | None
 
     def stream(
@@ -73,7 +76,7 @@ class Reader:
         of `time.perf_counter`, from which the answer's total counts.
         """
         timings = dict(retrieval.timings_ms)
-        found = self._read(question, said, asked, retrieval, mode, timings)
+        found = self.read(question, said, asked, retrieval, mode, timings)
         timings["total"] = milliseconds(start)
         if found.grounds is None or mode == "extractive":
             yield Done(found.extract)
@@ -88,7 +91,7 @@ class Reader:
         self,
         llm: LLM,
         asked: str,
-        found: _Found,
+        found: Found,
         stop: Callable[[], str],
         timings: dict[str, float],
         start: float,
@@ -125,36 +128,33 @@ class Reader:
         yield Done(self._finish(writer, draft))
 
     def _judge(
-        self, llm: LLM, asked: str, found: _Found, stop: Callable[[], str]
+        self, llm: LLM, asked: str, found: Found, stop: Callable[[], str]
     ) -> tuple[float, int]:
-        """Return the answerability and of how many sentences the LLM was asked whether they answer.
+        """Return the answerability, and of how many sentences there is an opinion.
 
-        It is asked until it is clear; a second each on a laptop.
+        The judge is asked until it is clear; some 1.5 s each on a laptop.
         """
+        judge = self.judge or YesNoJudge(llm)
         prior = judged = found.extract.answerability
         opinions: list[float] = []
-        no_number = asks_quantity(asked) and not any(
-            c.isdigit() for _, unit in found.closest[:1] for c in unit.plain
-        )
-        for passage, unit in found.closest[:OPINIONS]:
+        no_number = any(lacks_number(asked, unit.plain) for _, unit in found.closest[:1])
+        for passage, unit in found.closest[: len(judge.weights)]:
             # At least once: near misses inside the field look answerable by their hits.
-            clear = not _UNLIKELY < judged < self.settings.must_answer_from
+            clear = not UNLIKELY < judged < self.settings.must_answer_from
             if (opinions and clear) or stop():
                 break
             try:
-                opinion = llm.yes_probability(
-                    sufficiency_messages(asked, passage.heading, unit.plain)
-                )
+                opinion = judge.opinion(asked, passage.heading, unit.plain)
             except LLMError as error:
                 logger.warning("the LLM has no opinion: %s", error)
                 break
             if opinion is None:
                 break
             opinions.append(opinion)
-            judged = with_opinions(prior, opinions, number_missing=no_number)
+            judged = with_opinions(prior, opinions, judge.weights, number_missing=no_number)
         return judged, len(opinions)
 
-    def _read(
+    def read(
         self,
         question: str,
         said: str,
@@ -162,7 +162,7 @@ class Reader:
         retrieval: Retrieval,
         mode: Mode,
         timings: dict[str, float],
-    ) -> _Found:
+    ) -> Found:
         """Decide whether to answer, and from what; `timings` becomes that of the answer."""
         start = time.perf_counter()
         settings = self.settings
@@ -179,10 +179,10 @@ class Reader:
         if said != question:
             nothing = _degrade(nothing, "question: instruction-like sentences withheld")
         if not asked:
-            return _Found(nothing)
+            return Found(nothing)
         if self.token_embedder is None:
             # Without token vectors no sentence can be checked, and nothing unchecked is shown.
-            return _Found(nothing)
+            return Found(nothing)
         answerable = answerability(asked, retrieval.hits)
         nothing = dataclasses.replace(nothing, answerability=answerable)
         judged = mode == "llm" and self.llm is not None
@@ -193,7 +193,7 @@ class Reader:
         if withheld:
             nothing = _degrade(nothing, f"evidence: {withheld} instruction-like sentences withheld")
         if answerable < least or not passages:
-            return _Found(nothing)
+            return Found(nothing)
         grounds = Grounds(passages, self.token_embedder, self.entailment)
         similarity = with_questions(
             grounds.similarity(self.token_embedder.embed_query(asked)), retrieval.hits
@@ -207,7 +207,7 @@ class Reader:
         evidence = focus(passages, similarity, max_tokens=settings.evidence_tokens)
         timings["extract"] = milliseconds(start)
         units = tuple((passage, unit) for _, passage, unit in closest)
-        return _Found(answer, evidence, units, grounds)
+        return Found(answer, evidence, units, grounds)
 
     def _finish(self, writer: AnswerWriter, draft: Answer) -> Answer:
         """Return what was kept; the extract where the LLM failed before anything was."""

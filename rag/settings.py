@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     # LLM
     llm_backend: Literal["llamacpp", "transformers", "openai"] = "llamacpp"
     llm: str = Field("qwen2.5-coder-1.5b", description="model of llamacpp and transformers")
+    probe: bool = Field(
+        True, description="judge sentences by the LLM's state, where rag/probes has one for it"
+    )
     llm_url: str = Field("", description="base URL of an OpenAI-compatible endpoint")
     llm_model: str = Field("", description="model name at that endpoint")
     llm_api_key: SecretStr | None = None

@@ -185,6 +185,7 @@ def make_pipeline(
         "embedder": FakeEmbedder(),
         "token_embedder": FakeTokenEmbedder(),
         "reranker": FakeReranker(),
+        "judge": None,
     }
     parts |= {name: changes.pop(name) for name in parts if name in changes}
     return RagPipeline(Settings(data_dir=root, **changes), store, index, llm=llm, **parts)

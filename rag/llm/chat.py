@@ -22,9 +22,13 @@ _CONTROL = re.compile(
 def chat_dicts(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Return the messages as a chat template takes them, control markers in them broken up."""
     return [
-        {"role": message.role, "content": _CONTROL.sub(_broken, message.content)}
-        for message in messages
+        {"role": message.role, "content": without_control(message.content)} for message in messages
     ]
+
+
+def without_control(text: str) -> str:
+    """Return `text` with its control markers broken up."""
+    return _CONTROL.sub(_broken, text)
 
 
 def _broken(marker: re.Match[str]) -> str:

@@ -212,6 +212,7 @@ class BackgroundModels:
         return _Loaded(embedder, token_embedder, reranker, llm, grader, match)
 
     def _build_pipeline(self) -> RagPipeline:
+        from rag.loading import load_judge
         from rag.pipeline import RagPipeline
 
         loaded, store = self._loaded(), GenerationStore(self._settings.data_dir / "index")
@@ -228,5 +229,6 @@ class BackgroundModels:
             token_embedder=loaded.token_embedder,
             reranker=loaded.reranker,
             llm=loaded.llm,
+            judge=load_judge(self._settings, loaded.llm),
             problems=problems,
         )

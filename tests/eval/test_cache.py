@@ -34,4 +34,6 @@ def test_the_code_version_follows_the_code(tmp_path):
     before = code_version(tmp_path)
     assert before == code_version(tmp_path)
     (tmp_path / "rag" / "a.py").write_text("x = 2")
-    assert code_version(tmp_path) != before
+    assert (changed := code_version(tmp_path)) != before
+    (tmp_path / "rag" / "probe.npz").write_bytes(b"weights")
+    assert code_version(tmp_path) != changed

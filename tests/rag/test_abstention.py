@@ -3,7 +3,7 @@ import math
 import pytest
 
 from index.hits import Hit
-from rag.abstention import answerability, with_opinions
+from rag.abstention import YES_OR_NO, answerability, logit, with_opinions
 from tests.conftest import make_chunks, make_document
 
 DOCUMENT = make_document("bias.md", "Position bias inflates clicks.\n\nKafka keeps the log.")
@@ -49,8 +49,9 @@ def test_only_the_best_five_hits_can_hold_a_name():
     assert answerability("what keeps Kafka?", hits) < answerability("what keeps a log?", hits)
 
 
-def judged(prior, *opinions, number_missing=False):
-    return with_opinions(prior, opinions, number_missing=number_missing)
+def judged(prior, *yes, number_missing=False):
+    opinions = [logit(p) for p in yes]
+    return with_opinions(prior, opinions, YES_OR_NO, number_missing=number_missing)
 
 
 def test_an_opinion_moves_the_answerability_its_way():
@@ -60,3 +61,7 @@ def test_an_opinion_moves_the_answerability_its_way():
     assert judged(0.6) == 0.6
     assert judged(0.6, 0.9, 0.9, 0.9) > judged(0.6, 0.9, 0.9, 0.1)
     assert judged(0.6, 0.9, number_missing=True) < judged(0.6, 0.9)
+
+
+def test_no_opinion_is_certain():
+    assert with_opinions(0.6, [1e9], YES_OR_NO, number_missing=False) == judged(0.6, 1.0)

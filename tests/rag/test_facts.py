@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from rag.facts import (
     Number,
-    asks_quantity,
     is_negated,
+    lacks_number,
     missing_names,
     missing_numbers,
     names,
@@ -130,4 +130,5 @@ def test_negation():
     ],
 )
 def test_questions_that_only_a_number_answers(question, quantity):
-    assert asks_quantity(question) is quantity
+    assert lacks_number(question, "It depends.") is quantity
+    assert not lacks_number(question, "About 3.")

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import time
+from math import exp
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from index.errors import EmbedderMismatch
 from index.hits import Filters
 from index.storage import GenerationStore
+from rag.abstention import OpinionWeights
 from rag.answers import Condensed, Done, Extract, SentenceReady, Sources
+from rag.errors import LLMError
 from rag.prompts import NOT_IN_SOURCES
 from rag.reader import NOT_FOUND
 from tests.conftest import FakeLLM, make_document, make_pipeline, publish
@@ -277,6 +280,38 @@ def test_where_the_llm_says_yes_it_may_not_refuse(tmp_path):
     assert answer.answerability > 0.9
     (form,) = llm.formats
     assert NOT_IN_SOURCES not in form.gbnf
+
+
+class Says:
+    """A judge whose first word counts, and no other."""
+
+    weights = (OpinionWeights(0.0, 0.0, 1.0, 0.0),)
+
+    def __init__(self, opinion):
+        self.said, self.asked = opinion, []
+
+    def opinion(self, question, heading, text):
+        self.asked.append(text)
+        if self.said is None:
+            raise LLMError("the judge went away")
+        return self.said
+
+
+@pytest.mark.parametrize(("said", "status"), [(5.0, "answered"), (-5.0, "abstained")])
+def test_a_judge_is_asked_in_place_of_the_llm(tmp_path, said, status):
+    llm, judge = FakeLLM(f"{IPW} [1]\n", yes=0.5), Says(said)
+    pipeline = make_pipeline(tmp_path, DOCUMENTS, llm, judge=judge, **LENIENT)
+    answer = pipeline.answer(QUESTION)
+    assert answer.status == status
+    assert answer.answerability == pytest.approx(1 / (1 + exp(-said)))
+    assert len(judge.asked) == 1
+    assert llm.asked == 0
+
+
+def test_a_judge_that_fails_leaves_it_to_the_hits(tmp_path):
+    llm = FakeLLM(f"{IPW} [1]\n", yes=0.5)
+    answer = make_pipeline(tmp_path, DOCUMENTS, llm, judge=Says(None), **CERTAIN).answer(QUESTION)
+    assert answer.status == "answered"
 
 
 def test_an_llm_that_fails_leaves_no_extract_where_there_is_none(tmp_path):

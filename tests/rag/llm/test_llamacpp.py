@@ -80,6 +80,24 @@ def test_yes_probability_is_known(llm: LlamaCppLLM):
 
 
 @pytest.mark.slow
+def test_states_are_shown_while_it_writes(smollm2: Path):
+    model = LlamaCppLLM(smollm2, name="smollm2", context_tokens=512, threads=1)
+    stream = model.stream(STORY, max_tokens=200)
+    assert next(stream)
+    one, same, other = (model.last_state(text) for text in ("a fox", "a fox", "no fox"))
+    assert one.shape == other.shape
+    assert one == pytest.approx(same, rel=1e-3, abs=1e-3)
+    assert one != pytest.approx(other, rel=1e-3, abs=1e-3)
+    assert next(stream)
+    with pytest.raises(LLMError, match="no state"):
+        model.last_state("word " * 3000)
+    stream.close()
+    model.close()
+    with pytest.raises(LLMError):
+        model.last_state("a fox")
+
+
+@pytest.mark.slow
 def test_two_slots_answer_at_once(llm: LlamaCppLLM):
     first, second = llm.stream(STORY, max_tokens=200), llm.stream(STORY, max_tokens=200)
     assert next(first)

@@ -1,0 +1,193 @@
+"""Fits the probe of an LLM's states that says whether a sentence answers (`rag.judging`).
+
+Labelled questions are asked; kept are the answerability of their hits and the LLM's states at the
+closest sentences. Figures come from topics left out, with everything fitted anew without them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from eval.cache import Cache, code_version
+from eval.cases import Case, load_cases
+from eval.errors import EvalError
+from eval.session import Opener, draw, own_settings, progress, show
+from rag.abstention import OpinionWeights, opinion_facts, with_opinions
+from rag.evidence import without_instructions
+from rag.facts import lacks_number
+from rag.judging import Probe, read_state
+from rag.llm.llamacpp import LlamaCppLLM
+from rag.pipeline import RagPipeline
+from rag.prompts import state_prompt
+
+States = NDArray[np.float32]
+
+_FOLDS = 8
+_PROBE_STRENGTH, _STRENGTH = 0.01, 10.0  # inverse of the L2 penalty: of 1,536 weights, of three
+_ODDS = 2.0  # of an answerable question: on dev as many are refused as answered wrongly
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A labelled question: the answerability of its hits, the state at the closest sentence."""
+
+    topic: str
+    answerable: bool
+    prior: float
+    number_missing: bool
+    state: States
+
+
+def fit(samples: Sequence[Sample]) -> Probe:
+    """Fit everything; what weighs the probe's opinion sees those on topics left out.
+
+    The probe learns from the closest sentence whether the question is answerable. A second and a
+    third sentence added nothing to it (eval/LOG.md).
+    """
+    said = np.zeros(len(samples))
+    for rest, held in _folds(samples):
+        weights = _fit_states([samples[i] for i in rest])
+        said[held] = [read_state(weights, samples[i].state) for i in held]
+    rows = [
+        (*opinion_facts(sample.prior, [odds]), sample.number_missing)
+        for sample, odds in zip(samples, said.tolist(), strict=True)
+    ]
+    model = _fitted(_STRENGTH, rows, samples)
+    intercept = model.intercept_[0] + math.log(_ODDS)
+    opinion = OpinionWeights(*map(float, (intercept, *model.coef_[0])))
+    return Probe(_fit_states(samples), (opinion,))
+
+
+def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    """Return P(answerable), (2, samples), by fits that did not see the topic.
+
+    First that of the hits, then with the opinion.
+    """
+    found = np.zeros((2, len(samples)))
+    for rest, held in _folds(samples):
+        probe = fit([samples[i] for i in rest])
+        for i in held:
+            sample = samples[i]
+            opinion = read_state(probe.states, sample.state)
+            found[:, i] = (
+                sample.prior,
+                with_opinions(
+                    sample.prior, [opinion], probe.opinions, number_missing=sample.number_missing
+                ),
+            )
+    return found
+
+
+def figures(
+    samples: Sequence[Sample], found: NDArray[np.float64], least: float
+) -> dict[str, dict[str, float]]:
+    """Return how well each row of `found` decides, if from `least` on is answered."""
+    from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+
+    labels = np.array([sample.answerable for sample in samples])
+    return {
+        name: {
+            "AUROC": round(float(roc_auc_score(labels, row)), 3),
+            "refused though answerable": round(float((row[labels] < least).mean()), 3),
+            "answered though unanswerable": round(float((row[~labels] >= least).mean()), 3),
+        }
+        for name, row in zip(("hits", "hits and probe"), found, strict=True)
+    }
+
+
+def _folds(samples: Sequence[Sample]) -> list[tuple[list[int], list[int]]]:
+    topics = list(dict.fromkeys(sample.topic for sample in samples))
+    if len(topics) < 2:
+        raise EvalError("cases of several topics are needed, as one at a time is left out.")
+    parts = [set(topics[k::_FOLDS]) for k in range(min(_FOLDS, len(topics)))]
+    return [
+        (
+            [i for i, sample in enumerate(samples) if sample.topic not in part],
+            [i for i, sample in enumerate(samples) if sample.topic in part],
+        )
+        for part in parts
+    ]
+
+
+def _fit_states(samples: Sequence[Sample]) -> States:
+    """Return weights of states as they are, and the intercept: (width + 1,)."""
+    states = np.array([sample.state for sample in samples])
+    mean, scale = states.mean(axis=0), states.std(axis=0) + 1e-6
+    model = _fitted(_PROBE_STRENGTH, (states - mean) / scale, samples)
+    weights = model.coef_[0] / scale
+    return np.append(weights, model.intercept_[0] - weights @ mean).astype(np.float32)
+
+
+def _fitted(strength: float, rows: Any, samples: Sequence[Sample]) -> Any:
+    """Return a logistic model of what is answerable, as if as many questions were as not."""
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    return model.fit(rows, [sample.answerable for sample in samples])
+
+
+def observe(
+    pipeline: RagPipeline, llm: LlamaCppLLM, case: Case, cache: Cache, version: Any
+) -> Sample | None:
+    """Ask one case, as far as is needed to decide whether to answer it; None if nothing is near."""
+
+    def look() -> dict[str, Any]:
+        said = without_instructions(case.question)
+        retrieval = pipeline.retrieve(said or case.question)
+        found = pipeline.reader().read(case.question, said, retrieval.query, retrieval, "llm", {})
+        return {
+            "query": retrieval.query,
+            "prior": found.extract.answerability,
+            "closest": [(passage.heading, unit.plain) for passage, unit in found.closest[:1]],
+        }
+
+    seen = cache.get(["abstention", version, case.question], look)
+    for heading, text in seen["closest"][:1]:
+        prompt = state_prompt(seen["query"], heading, text)
+
+        def compute(prompt: str = prompt) -> str:
+            return base64.b64encode(llm.last_state(prompt).astype(np.float16).tobytes()).decode()
+
+        kept = base64.b64decode(cache.get(["state", llm.name, prompt], compute))
+        state = np.frombuffer(kept, dtype=np.float16).astype(np.float32)
+        missing = lacks_number(seen["query"], text)
+        return Sample(case.topic, case.answerable, seen["prior"], missing, state)
+    return None
+
+
+def run_abstention(options: argparse.Namespace, opener: Opener) -> None:
+    """Fit on the cases, print figures, and write the probe."""
+    own = own_settings(options, min_answerability=0.0, probe=False)
+    cases = draw(load_cases(options.cases), options.limit, options.seed)
+    opened = opener(own, options.docs, True)
+    with closing(opened.pipeline) as pipeline:
+        if not isinstance(pipeline.llm, LlamaCppLLM):
+            raise EvalError("only llama.cpp shows states: unset RAG_LLM_BACKEND.")
+        cache = Cache(own.data_dir / "abstention.jsonl")
+        used = own.model_dump(mode="json", exclude={"llm_api_key", "ingest_token"})
+        version = [code_version(), opened.manifest["corpus_hash"], used]
+        seen = []
+        with progress("asking", len(cases)) as advance:
+            for case in cases:
+                seen.append(observe(pipeline, pipeline.llm, case, cache, version))
+                advance()
+    samples = [sample for sample in seen if sample]
+    measured = figures(samples, held_out(samples), own.min_answerability_judged)
+    fit(samples).save(options.out)
+    table = Table(title=f"answerability of {len(samples)} questions, topics left out")
+    for column in ("", *measured["hits"]):
+        table.add_column(column)
+    for name, row in measured.items():
+        table.add_row(name, *map(str, row.values()))
+    result = {"questions": len(samples), "figures": measured}
+    show(result, options.json, [table, f"probe of {own.llm}: {options.out}"])
