@@ -25,7 +25,7 @@ from eval.session import Opener, draw, own_settings, progress, show
 from rag.abstention import OpinionWeights, opinion_facts, with_opinions
 from rag.evidence import without_instructions
 from rag.facts import lacks_number
-from rag.judging import Probe, read_state
+from rag.judging import Probe, YesNoJudge, read_state
 from rag.llm.llamacpp import LlamaCppLLM
 from rag.pipeline import RagPipeline
 from rag.prompts import state_prompt
@@ -39,12 +39,16 @@ _ODDS = 2.0  # of an answerable question: on dev as many are refused as answered
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A labelled question: the answerability of its hits, the state at the closest sentence."""
+    """A labelled question: the answerability of its hits, the state at the closest sentence.
+
+    `yes` are the log-odds that the LLM says that the sentence answers.
+    """
 
     topic: str
     answerable: bool
     prior: float
     number_missing: bool
+    yes: float
     state: States
 
 
@@ -59,13 +63,13 @@ def fit(samples: Sequence[Sample]) -> Probe:
         weights = _fit_states([samples[i] for i in rest])
         said[held] = [read_state(weights, samples[i].state) for i in held]
     rows = [
-        (*opinion_facts(sample.prior, [odds]), sample.number_missing)
+        (*opinion_facts(sample.prior, [odds]), sample.number_missing, sample.yes)
         for sample, odds in zip(samples, said.tolist(), strict=True)
     ]
     model = _fitted(_STRENGTH, rows, samples)
-    intercept = model.intercept_[0] + math.log(_ODDS)
-    opinion = OpinionWeights(*map(float, (intercept, *model.coef_[0])))
-    return Probe(_fit_states(samples), (opinion,))
+    hits, probe, missing, yes = model.coef_[0].tolist()
+    opinion = OpinionWeights(float(model.intercept_[0]) + math.log(_ODDS), hits, probe, missing)
+    return Probe(_fit_states(samples), yes / probe, (opinion,))
 
 
 def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -78,7 +82,7 @@ def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
         probe = fit([samples[i] for i in rest])
         for i in held:
             sample = samples[i]
-            opinion = read_state(probe.states, sample.state)
+            opinion = probe.odds(sample.state, sample.yes)
             found[:, i] = (
                 sample.prior,
                 with_opinions(
@@ -152,17 +156,23 @@ def observe(
         }
 
     seen = cache.get(["abstention", version, case.question], look)
-    for heading, text in seen["closest"][:1]:
-        prompt = state_prompt(seen["query"], heading, text)
+    if not seen["closest"]:
+        return None
+    sentence = (seen["query"], *seen["closest"][0])
+    prompt = state_prompt(*sentence)
 
-        def compute(prompt: str = prompt) -> str:
-            return base64.b64encode(llm.last_state(prompt).astype(np.float16).tobytes()).decode()
+    def state() -> str:
+        return base64.b64encode(llm.last_state(prompt).astype(np.float16).tobytes()).decode()
 
-        kept = base64.b64decode(cache.get(["state", llm.name, prompt], compute))
-        state = np.frombuffer(kept, dtype=np.float16).astype(np.float32)
-        missing = lacks_number(seen["query"], text)
-        return Sample(case.topic, case.answerable, seen["prior"], missing, state)
-    return None
+    kept = base64.b64decode(cache.get(["state", llm.name, prompt], state))
+    return Sample(
+        case.topic,
+        case.answerable,
+        seen["prior"],
+        lacks_number(seen["query"], sentence[-1]),
+        cache.get(["yes", llm.name, *sentence], lambda: YesNoJudge(llm).opinion(*sentence)),
+        np.frombuffer(kept, dtype=np.float16).astype(np.float32),
+    )
 
 
 def run_abstention(options: argparse.Namespace, opener: Opener) -> None:

@@ -1,9 +1,10 @@
-"""Does a sentence answer a question? The LLM's opinion, in one of two ways.
+"""Does a sentence answer a question? The LLM's opinion.
 
 Any LLM can be asked yes or no. Of an LLM that shows its last layer's state a linear probe reads
 more: whether a question can be answered is to a good part linear in it (Slobodkin et al., "The
-Curious Case of Hallucinatory (Un)answerability", 2023). Probes are fitted by `eval.abstention`, one
-for each LLM, and lie in `rag/probes`.
+Curious Case of Hallucinatory (Un)answerability", 2023). What it was fitted on it knows best, so
+that the yes or no still counts. Probes are fitted by `eval.abstention`, one for each LLM, and lie
+in `rag/probes`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Judge(Protocol):
         ...
 
 
-class HasState(Protocol):
+class HasState(LLM, Protocol):
     """An LLM that shows what it made of a text."""
 
     def last_state(self, text: str) -> NDArray[np.float32]:
@@ -60,40 +61,51 @@ class YesNoJudge:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A linear model of states, (width + 1,) with the intercept last; how its opinions count."""
+    """A linear model of states, (width + 1,) with the intercept last; how much a yes adds to it.
+
+    `opinions` say how much both together count.
+    """
 
     states: NDArray[np.float32]
+    yes: float
     opinions: tuple[OpinionWeights, ...]
+
+    def odds(self, state: NDArray[np.float32], yes: float) -> float:
+        """Return the log-odds of a state (width,) and those of a yes."""
+        return read_state(self.states, state) + self.yes * yes
 
     def save(self, path: Path) -> None:
         """Write it as an .npz file."""
-        np.savez(path, states=self.states, opinions=np.array(self.opinions))
+        np.savez(path, states=self.states, yes=self.yes, opinions=np.array(self.opinions))
 
     @staticmethod
     def load(path: Path) -> Probe:
         """Read what `save` wrote."""
         with np.load(path) as found:
             opinions = tuple(OpinionWeights(*row) for row in found["opinions"].tolist())
-            return Probe(found["states"], opinions)
+            return Probe(found["states"], float(found["yes"]), opinions)
 
 
 class ProbeJudge:
-    """Reads the LLM's state."""
+    """Reads the LLM's state, and asks it."""
 
     def __init__(self, llm: HasState, probe: Probe) -> None:
-        self._llm, self._probe = llm, probe
+        self._llm, self._probe, self._asked = llm, probe, YesNoJudge(llm)
 
     @property
     def weights(self) -> Sequence[OpinionWeights]:
         """How much one, two and more of its opinions count."""
         return self._probe.opinions
 
-    def opinion(self, question: str, heading: str, text: str) -> float:
-        """Return the log-odds of the probe."""
+    def opinion(self, question: str, heading: str, text: str) -> float | None:
+        """Return the log-odds of probe and yes together."""
         state = self._llm.last_state(state_prompt(question, heading, text))
         if len(state) + 1 != len(self._probe.states):
             raise LLMError("the probe was fitted for another LLM; set RAG_PROBE=false")
-        odds = read_state(self._probe.states, state)
+        yes = self._asked.opinion(question, heading, text)
+        if yes is None:
+            return None
+        odds = self._probe.odds(state, yes)
         if not math.isfinite(odds):
             raise LLMError("the LLM's state is not a number")
         return odds

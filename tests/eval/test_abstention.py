@@ -14,7 +14,7 @@ def sample(number):
     answerable = number % 2 == 0
     prior = float(np.clip(DRAWN.normal(0.6 if answerable else 0.4, 0.2), 0, 1))
     state = DRAWN.normal([2 if answerable else -2, *[0] * 7], 1).astype(np.float32)
-    return Sample(f"topic {number % 16}", answerable, prior, False, state)
+    return Sample(f"topic {number % 16}", answerable, prior, False, 0.0, state)
 
 
 SAMPLES = [sample(number) for number in range(160)]

@@ -10,13 +10,14 @@ from rag.loading import load_judge
 from rag.settings import Settings
 from tests.conftest import FakeLLM
 
-PROBE = Probe(np.array([3.0, -1.0, 0.5], dtype=np.float32), YES_OR_NO[:2])
+PROBE = Probe(np.array([3.0, -1.0, 0.5], dtype=np.float32), 0.25, YES_OR_NO[:2])
 
 
-class Shows:
+class Shows(FakeLLM):
     """Shows a state, and remembers of what."""
 
-    def __init__(self, *state):
+    def __init__(self, *state, yes=0.5):
+        super().__init__("", yes=yes)
         self.state, self.texts = np.array(state, dtype=np.float32), []
 
     def last_state(self, text):
@@ -29,15 +30,18 @@ def test_yes_or_no():
     assert YesNoJudge(FakeLLM("", yes=None)).opinion("q", "h", "t") is None
 
 
-def test_the_probe_is_linear_in_the_state():
+def test_the_probe_is_linear_in_the_state_and_a_yes_counts():
     assert ProbeJudge(Shows(1, 2), PROBE).opinion("q", "h", "t") == pytest.approx(3 - 2 + 0.5)
+    said = ProbeJudge(Shows(1, 2, yes=0.8), PROBE).opinion("q", "h", "t")
+    assert said == pytest.approx(3 - 2 + 0.5 + 0.25 * logit(0.8))
+    assert ProbeJudge(Shows(1, 2, yes=None), PROBE).opinion("q", "h", "t") is None
 
 
 def test_a_probe_is_read_as_it_was_saved(tmp_path):
     PROBE.save(tmp_path / "llm.npz")
     found = Probe.load(tmp_path / "llm.npz")
     assert found.states.tolist() == PROBE.states.tolist()
-    assert found.opinions == PROBE.opinions
+    assert (found.yes, found.opinions) == (PROBE.yes, PROBE.opinions)
 
 
 @pytest.mark.parametrize(("state", "said"), [((1,), "another LLM"), ((1, np.nan), "not a number")])
@@ -60,6 +64,9 @@ class Loaded(LlamaCppLLM):
 
     def last_state(self, text):
         return np.zeros(self.width, dtype=np.float32)
+
+    def yes_probability(self, messages):
+        return 0.5
 
 
 @pytest.fixture
