@@ -1,7 +1,7 @@
 """Fits the probe of an LLM's states that says whether a sentence answers (`rag.judging`).
 
-Labelled questions are asked; kept are the answerability of their hits and the LLM's states at the
-closest sentences. Figures come from topics left out, with everything fitted anew without them.
+Labelled questions are asked; kept are the answerability of their hits, and the LLM's state and
+yes at the closest sentence. Figures come from topics left out, with everything fitted anew.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from rich.table import Table
 from eval.cache import Cache, code_version
 from eval.cases import Case, load_cases
 from eval.errors import EvalError
-from eval.session import Opener, draw, own_settings, progress, show
+from eval.session import Opener, config, draw, own_settings, progress, show
 from rag.abstention import OpinionWeights, opinion_facts, with_opinions
-from rag.evidence import without_instructions
 from rag.facts import lacks_number
 from rag.judging import Probe, YesNoJudge, read_state
 from rag.llm.llamacpp import LlamaCppLLM
@@ -33,7 +32,7 @@ from rag.prompts import state_prompt
 States = NDArray[np.float32]
 
 _FOLDS = 8
-_PROBE_STRENGTH, _STRENGTH = 0.01, 10.0  # inverse of the L2 penalty: of 1,536 weights, of three
+_PROBE_STRENGTH, _STRENGTH = 0.01, 10.0  # inverse of the L2 penalty: of 1,536 weights, of four
 _ODDS = 4 / 3  # of an answerable question: on dev as many are refused as answered wrongly
 
 
@@ -146,11 +145,9 @@ def observe(
     """Ask one case, as far as is needed to decide whether to answer it; None if nothing is near."""
 
     def look() -> dict[str, Any]:
-        said = without_instructions(case.question)
-        retrieval = pipeline.retrieve(said or case.question)
-        found = pipeline.reader().read(case.question, said, retrieval.query, retrieval, "llm", {})
+        asked, found = pipeline.read(case.question)
         return {
-            "query": retrieval.query,
+            "query": asked.repaired,
             "prior": found.extract.answerability,
             "closest": [(passage.heading, unit.plain) for passage, unit in found.closest[:1]],
         }
@@ -184,8 +181,8 @@ def run_abstention(options: argparse.Namespace, opener: Opener) -> None:
         if not isinstance(pipeline.llm, LlamaCppLLM):
             raise EvalError("only llama.cpp shows states: unset RAG_LLM_BACKEND.")
         cache = Cache(own.data_dir / "abstention.jsonl")
-        used = own.model_dump(mode="json", exclude={"llm_api_key", "ingest_token"})
-        version = [code_version(), opened.manifest["corpus_hash"], used]
+        used = config(options, own, opened, len(cases))
+        version = [code_version(), used["corpus_hash"], used["settings"]]
         seen = []
         with progress("asking", len(cases)) as advance:
             for case in cases:
@@ -199,5 +196,5 @@ def run_abstention(options: argparse.Namespace, opener: Opener) -> None:
         table.add_column(column)
     for name, row in measured.items():
         table.add_row(name, *map(str, row.values()))
-    result = {"questions": len(samples), "figures": measured}
+    result = {"figures": measured, "config": used}
     show(result, options.json, [table, f"probe of {own.llm}: {options.out}"])

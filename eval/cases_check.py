@@ -33,21 +33,18 @@ def check_cases(docs: Path, folder: Path) -> tuple[list[str], dict[str, Any]]:
     cases = {split: load_cases(folder / f"{split}.jsonl") for split in SPLITS}
     claims = {split: load_claims(folder / f"claims_{split}.jsonl") for split in SPLITS}
     probes = {split: load_practice(folder / f"practice_{split}.jsonl") for split in SPLITS}
+    measured = [case for split in SPLITS for case in cases[split]]
+    fitted = _fitted(folder)
     findings: list[str] = []
+    for case in [*measured, *fitted]:
+        for gold in case.relevant:
+            findings += _missing(texts, case.query_id, [gold.doc], gold.quote)
     for split in SPLITS:
-        for case in cases[split]:
-            for gold in case.relevant:
-                findings += _missing(texts, case.query_id, [gold.doc], gold.quote)
         for claim in claims[split]:
             findings += _missing(texts, claim.id, [claim.doc], claim.source)
         for probe in probes[split]:
             for point in probe.points:
                 findings += _missing(texts, f"{probe.id} {point.id}", probe.docs, point.evidence)
-    fitted = _fitted(folder)
-    for case in fitted:
-        for gold in case.relevant:
-            findings += _missing(texts, case.query_id, [gold.doc], gold.quote)
-    measured = [case for split in SPLITS for case in cases[split]]
     findings += _repeated(measured)
     findings += _repeated(fitted)
     findings += _known({case.question: f"{FIT}.jsonl" for case in fitted}, measured)

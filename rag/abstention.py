@@ -37,7 +37,7 @@ YES_OR_NO = (
     OpinionWeights(0.59, 0.67, 1.7, -1.64),
     OpinionWeights(0.81, 0.68, 1.95, -1.73),
 )
-OPINIONS = 3  # at most, of the LLM
+OPINIONS = len(YES_OR_NO)  # at most, of the LLM
 UNLIKELY = 0.2  # answerability below which one more opinion seldom changes the outcome
 _NEVER = 1e-4  # neither the hits nor the LLM are ever surer than this
 

@@ -114,7 +114,7 @@ def load_judge(settings: Settings, llm: LLM | None) -> Judge | None:
     assert isinstance(llm, LlamaCppLLM)  # load_llm made it
     judge = ProbeJudge(llm, Probe.load(path))
     try:
-        judge.opinion("", "", "")  # loads what shows states now: no question has to wait for it
+        judge.opinion("", "", "")  # loads what shows states, reads the prefix: no question waits
     except LLMError as error:
         logger.warning("the LLM is asked yes or no, without its probe: %s", error)
         return None
@@ -147,7 +147,7 @@ def load_llm(settings: Settings) -> LLM:
         name=settings.llm,
         context_tokens=settings.llm_context_tokens,
         threads=settings.threads,
-        slots=2,  # one keeps the prefix of answers
+        slots=2,  # one keeps the prefix of answers, the other that of yes-or-no questions
     )
     # Every later prompt starts with these 300 tokens: 4 s that no question has to wait for.
     llm.complete(answer_prefix(settings.max_sentences), max_tokens=1)

@@ -23,7 +23,7 @@ from rag.entailment import Entailment
 from rag.evidence import without_instructions
 from rag.judging import Judge
 from rag.llm import LLM
-from rag.reader import Reader, milliseconds
+from rag.reader import Asked, Found, Reader, milliseconds
 from rag.reranking import Reranker, rerank
 from rag.settings import Settings
 from rag.spelling import Speller
@@ -211,11 +211,10 @@ class RagPipeline:
         `cancelled` is asked for every token: a generator cannot be closed from another thread.
         """
         start = time.perf_counter()
-        said = without_instructions(question)
-        asked = self._repaired(said)
-        if asked != said:
-            yield Condensed(question, asked, "spelling")
-        retrieval = self._retrieve(self._index, asked or question, 10, "reranked", filters)
+        asked = self._asked(question)
+        if asked.repaired != asked.said:
+            yield Condensed(question, asked.repaired, "spelling")
+        retrieval = self._hits(asked, filters)
         yield Sources(retrieval)
 
         def stop() -> str:
@@ -223,12 +222,22 @@ class RagPipeline:
                 return "cancelled"
             return "deadline" if deadline is not None and time.monotonic() > deadline else ""
 
-        yield from self.reader().stream(
-            question, said, asked, retrieval, mode=mode, stop=stop, start=start
-        )
+        yield from self._reader().stream(asked, retrieval, mode=mode, stop=stop, start=start)
 
-    def reader(self) -> Reader:
-        """Return what answers from hits."""
+    def read(self, question: str) -> tuple[Asked, Found]:
+        """Return what an answer would be made of; no LLM is asked."""
+        asked = self._asked(question)
+        return asked, self._reader().read(asked, self._hits(asked, Filters()), "llm", {})
+
+    def _asked(self, question: str) -> Asked:
+        said = without_instructions(question)
+        return Asked(question, said, self._repaired(said))
+
+    def _hits(self, asked: Asked, filters: Filters) -> Retrieval:
+        searched = asked.repaired or asked.question
+        return self._retrieve(self._index, searched, 10, "reranked", filters)
+
+    def _reader(self) -> Reader:
         return Reader(self.settings, self.token_embedder, self.llm, self._judge, self.entailment)
 
 
@@ -244,12 +253,12 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
     with ThreadPoolExecutor(1) as pool:
         # llama.cpp reads its weights while torch is being imported.
         loading = pool.submit(load_llm, settings) if llm else None
+        judging = pool.submit(lambda: load_judge(settings, loading.result())) if loading else None
         embedder, token_embedder = load_embedders(settings)
         index, problems = load_index(
             store, embedder=embedder.fingerprint, token_embedder=token_embedder.fingerprint
         )
         reranker = load_reranker(settings)
-        language_model = loading.result() if loading else None
         for problem in problems:
             logger.warning("%s", problem)
         return RagPipeline(
@@ -259,8 +268,8 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
             embedder=embedder,
             token_embedder=token_embedder,
             reranker=reranker,
-            llm=language_model,
-            judge=load_judge(settings, language_model),
+            llm=loading.result() if loading else None,
+            judge=judging.result() if judging else None,
             entailment=load_entailment(settings),
             problems=problems,
         )

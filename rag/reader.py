@@ -33,6 +33,18 @@ NOT_FOUND = "The corpus does not say. The nearest passages are listed as sources
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it came, without instructions to the model, and with its spelling repaired.
+
+    The last two are empty where nothing but instructions came.
+    """
+
+    question: str
+    said: str
+    repaired: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What reading the passages gave: the extractive answer, and what an LLM may write from.
 
@@ -60,9 +72,7 @@ class Reader:
 
     def stream(
         self,
-        question: str,
-        said: str,
-        asked: str,
+        asked: Asked,
         retrieval: Retrieval,
         *,
         mode: Mode,
@@ -71,12 +81,11 @@ class Reader:
     ) -> Generator[Event, None, None]:
         """Yield perhaps Extract and sentences, then Done.
 
-        `said` is what is left of `question` without instructions to the model, `asked` the same
-        with its spelling repaired. `stop` says why the LLM must end, or nothing; `start` is a time
-        of `time.perf_counter`, from which the answer's total counts.
+        `stop` says why the LLM must end, or nothing; `start` is a time of `time.perf_counter`, from
+        which the answer's total counts.
         """
         timings = dict(retrieval.timings_ms)
-        found = self.read(question, said, asked, retrieval, mode, timings)
+        found = self.read(asked, retrieval, mode, timings)
         timings["total"] = milliseconds(start)
         if found.grounds is None or mode == "extractive":
             yield Done(found.extract)
@@ -85,7 +94,7 @@ class Reader:
             yield Done(_degrade(found.extract, "llm"))
             return
         yield Extract(dataclasses.replace(found.extract, timings_ms=dict(timings)))
-        yield from self._write(self.llm, asked, found, stop, timings, start)
+        yield from self._write(self.llm, asked.repaired, found, stop, timings, start)
 
     def _write(
         self,
@@ -155,35 +164,30 @@ class Reader:
         return judged, len(opinions)
 
     def read(
-        self,
-        question: str,
-        said: str,
-        asked: str,
-        retrieval: Retrieval,
-        mode: Mode,
-        timings: dict[str, float],
+        self, asked: Asked, retrieval: Retrieval, mode: Mode, timings: dict[str, float]
     ) -> Found:
         """Decide whether to answer, and from what; `timings` becomes that of the answer."""
         start = time.perf_counter()
         settings = self.settings
+        question = asked.repaired
         nothing = Answer(
-            question,
+            asked.question,
             "abstained",
             hits=retrieval.hits,
             degraded=retrieval.degraded,
             generation=retrieval.generation,
             timings_ms=timings,
             message=NOT_FOUND,
-            condensed=asked if asked != said else None,
+            condensed=question if question != asked.said else None,
         )
-        if said != question:
+        if asked.said != asked.question:
             nothing = _degrade(nothing, "question: instruction-like sentences withheld")
-        if not asked:
+        if not question:
             return Found(nothing)
         if self.token_embedder is None:
             # Without token vectors no sentence can be checked, and nothing unchecked is shown.
             return Found(nothing)
-        answerable = answerability(asked, retrieval.hits)
+        answerable = answerability(question, retrieval.hits)
         nothing = dataclasses.replace(nothing, answerability=answerable)
         judged = mode == "llm" and self.llm is not None
         least = settings.min_answerability if judged else settings.min_answerability_extractive
@@ -196,7 +200,7 @@ class Reader:
             return Found(nothing)
         grounds = Grounds(passages, self.token_embedder, self.entailment)
         similarity = with_questions(
-            grounds.similarity(self.token_embedder.embed_query(asked)), retrieval.hits
+            grounds.similarity(self.token_embedder.embed_query(question)), retrieval.hits
         )
         closest = closest_units(passages, similarity, max(settings.max_sentences, OPINIONS))
         sentences, quotes = extract(closest[: settings.max_sentences])
