@@ -32,6 +32,7 @@ from rag.prompts import state_prompt
 States = NDArray[np.float32]
 
 _FOLDS = 8
+_ASKED = 600  # of the cases are asked yes or no, too: 1 s each, and four weights need no more
 _PROBE_STRENGTH, _STRENGTH = 0.01, 10.0  # inverse of the L2 penalty: of 1,536 weights, of four
 _ODDS = 4 / 3  # of an answerable question: on dev as many are refused as answered wrongly
 
@@ -40,14 +41,14 @@ _ODDS = 4 / 3  # of an answerable question: on dev as many are refused as answer
 class Sample:
     """A labelled question: the answerability of its hits, the state at the closest sentence.
 
-    `yes` are the log-odds that the LLM says that the sentence answers.
+    `yes` are the log-odds that the LLM says that the sentence answers, where it was asked.
     """
 
     topic: str
     answerable: bool
     prior: float
     number_missing: bool
-    yes: float
+    yes: float | None
     state: States
 
 
@@ -64,15 +65,21 @@ def fit(samples: Sequence[Sample]) -> Probe:
     rows = [
         (*opinion_facts(sample.prior, [odds]), sample.number_missing, sample.yes)
         for sample, odds in zip(samples, said.tolist(), strict=True)
+        if sample.yes is not None
     ]
-    model = _fitted(_STRENGTH, rows, samples)
+    model = _fitted(_STRENGTH, rows, asked(samples))
     hits, probe, missing, yes = model.coef_[0].tolist()
     opinion = OpinionWeights(float(model.intercept_[0]) + math.log(_ODDS), hits, probe, missing)
     return Probe(_fit_states(samples), yes / probe, (opinion,))
 
 
+def asked(samples: Sequence[Sample]) -> list[Sample]:
+    """Return those of which the LLM was asked yes or no."""
+    return [sample for sample in samples if sample.yes is not None]
+
+
 def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """Return P(answerable), (2, samples), by fits that did not see the topic.
+    """Return P(answerable), (2, asked samples), by fits that did not see the topic.
 
     First that of the hits, then with the opinion.
     """
@@ -81,14 +88,14 @@ def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
         probe = fit([samples[i] for i in rest])
         for i in held:
             sample = samples[i]
-            opinion = probe.odds(sample.state, sample.yes)
-            found[:, i] = (
-                sample.prior,
-                with_opinions(
-                    sample.prior, [opinion], probe.opinions, number_missing=sample.number_missing
-                ),
-            )
-    return found
+            if sample.yes is not None:
+                opinion = [probe.odds(sample.state, sample.yes)]
+                missing = sample.number_missing
+                found[:, i] = (
+                    sample.prior,
+                    with_opinions(sample.prior, opinion, probe.opinions, number_missing=missing),
+                )
+    return found[:, [sample.yes is not None for sample in samples]]
 
 
 def figures(
@@ -140,9 +147,18 @@ def _fitted(strength: float, rows: Any, samples: Sequence[Sample]) -> Any:
 
 
 def observe(
-    pipeline: RagPipeline, llm: LlamaCppLLM, case: Case, cache: Cache, version: Any
+    pipeline: RagPipeline,
+    llm: LlamaCppLLM,
+    case: Case,
+    cache: Cache,
+    version: Any,
+    *,
+    ask: bool,
 ) -> Sample | None:
-    """Ask one case, as far as is needed to decide whether to answer it; None if nothing is near."""
+    """Look at one case, as far as decides whether to answer it; None if nothing is near.
+
+    `ask`: for a yes or no, too.
+    """
 
     def look() -> dict[str, Any]:
         asked, found = pipeline.read(case.question)
@@ -161,13 +177,16 @@ def observe(
     def state() -> str:
         return base64.b64encode(llm.last_state(prompt).astype(np.float16).tobytes()).decode()
 
+    def yes() -> float | None:
+        return YesNoJudge(llm).opinion(*sentence)
+
     kept = base64.b64decode(cache.get(["state", llm.name, prompt], state))
     return Sample(
         case.topic,
         case.answerable,
         seen["prior"],
         lacks_number(seen["query"], sentence[-1]),
-        cache.get(["yes", llm.name, *sentence], lambda: YesNoJudge(llm).opinion(*sentence)),
+        cache.get(["yes", llm.name, *sentence], yes) if ask else None,
         np.frombuffer(kept, dtype=np.float16).astype(np.float32),
     )
 
@@ -184,14 +203,17 @@ def run_abstention(options: argparse.Namespace, opener: Opener) -> None:
         used = config(options, own, opened, len(cases))
         version = [code_version(), used["corpus_hash"], used["settings"]]
         seen = []
+        drawn = {case.query_id for case in draw(cases, _ASKED, options.seed)}
         with progress("asking", len(cases)) as advance:
             for case in cases:
-                seen.append(observe(pipeline, pipeline.llm, case, cache, version))
+                ask = case.query_id in drawn
+                seen.append(observe(pipeline, pipeline.llm, case, cache, version, ask=ask))
                 advance()
     samples = [sample for sample in seen if sample]
-    measured = figures(samples, held_out(samples), own.min_answerability_judged)
+    found = asked(samples)
+    measured = figures(found, held_out(samples), own.min_answerability_judged)
     fit(samples).save(options.out)
-    table = Table(title=f"answerability of {len(samples)} questions, topics left out")
+    table = Table(title=f"answerability of {len(found)} questions, topics left out")
     for column in ("", *measured["hits"]):
         table.add_column(column)
     for name, row in measured.items():

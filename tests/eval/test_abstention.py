@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.abstention import Sample, figures, fit, held_out
+from eval.abstention import Sample, asked, figures, fit, held_out
 from eval.errors import EvalError
 
 DRAWN = np.random.default_rng(0)
@@ -33,6 +33,13 @@ def test_nothing_is_learnt_from_states_that_say_nothing():
     noise = [replace(s, state=DRAWN.normal(0, 1, 8).astype(np.float32)) for s in SAMPLES]
     by_hits, with_probe = auroc(noise)
     assert abs(with_probe - by_hits) < 0.1
+
+
+def test_of_some_no_yes_or_no_is_needed():
+    some = [s if n % 3 else replace(s, yes=None) for n, s in enumerate(SAMPLES)]
+    found = held_out(some)
+    assert found.shape == (2, len(asked(some))) == (2, 106)
+    assert figures(asked(some), found, 0.5)["hits and probe"]["AUROC"] > 0.95
 
 
 def test_a_probe_has_an_intercept_and_one_opinion():
