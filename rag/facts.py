@@ -48,9 +48,15 @@ _NEGATION = re.compile(
 )
 _QUANTITY = re.compile(
     r"\bhow (?:\w+ )?(?:many|much)\b|\bhow (?:long|often|big|large|fast|old|far)\b"
-    r"|\b(?:what|which) (?:[\w-]+ ){0,2}(?:numbers?|share|percentage|rate|price|threshold|size"
+    r"|\b(?:what|which) (?:[\w-]+ ){0,2}(?:share|percentage|rate|price|threshold|size"
     r"|level|ratio|score|budget|similarity|ttl|entropy|pressure|frequency|latency|temperature|dimension"
     r"|value)\b",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|half|thirds?|quarters?"
+    r"|fifth|tenth|twice|once|hundreds?|thousands?|millions?|hourly|daily|nightly|weekly|monthly|yearly"
+    r"|(?:second|minute|hour|day|week|month|year)s?|every)\b",
     re.IGNORECASE,
 )
 
@@ -159,11 +165,8 @@ def is_negated(text: str) -> bool:
 
 
 def lacks_number(question: str, text: str) -> bool:
-    """Tell whether only a number answers `question` (how many, which threshold) and none is there.
-
-    A number has digits.
-    """
-    return bool(_QUANTITY.search(question)) and not any(c.isdigit() for c in text)
+    """Tell whether only an amount answers `question` (how many, how often) and none is there."""
+    return bool(_QUANTITY.search(question)) and not _AMOUNT.search(text)
 
 
 def conditions(text: str) -> set[str]:

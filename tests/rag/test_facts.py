@@ -127,8 +127,14 @@ def test_negation():
         ("how much longer does it take", True),
         ("How do I choose a threshold?", False),
         ("Which index is the best?", False),
+        ("Which other number do I watch?", False),
     ],
 )
 def test_questions_that_only_a_number_answers(question, quantity):
     assert lacks_number(question, "It depends.") is quantity
     assert not lacks_number(question, "About 3.")
+
+
+@pytest.mark.parametrize("text", ["weekly", "two or three", "a tenth of it", "every few minutes"])
+def test_an_amount_may_be_written_in_words(text):
+    assert not lacks_number("How often, or how many?", text)
