@@ -17,7 +17,8 @@ from ingest.questions import letters
 
 _INSTRUCTION = re.compile(
     r"""\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instructions?|prompts?|sources|rules)\b
-    |\b(?:reveal|print|repeat|show|output)\b.{0,30}\bsystem\s+prompt\b
+    |\b(?:put|set|leave)\b.{0,20}\b(?:instructions?|prompts?|sources|rules)\s+aside\b
+    |\b(?:reveal|print|repeat|show|output)\b.{0,30}\b(?:system\s+prompt|hidden\s+instructions?)\b
     |\byou\s+are\s+now\s+(?:an?|in|the)\b
     |\bnew\s+instructions?\s*:
     |\b(?:as\s+an?|dear)\s+(?:ai|assistant|language\s+model|llm)\b
@@ -26,6 +27,9 @@ _INSTRUCTION = re.compile(
     |\b(?:you|the\s+assistant|the\s+model)\s+must\s+(?:now\s+|only\s+|always\s+)?
         (?:answer|reply|respond|say|output)\b""",
     re.IGNORECASE | re.VERBOSE,
+)
+_ORDER = re.compile(
+    r"\W*(?:just|only|simply)\s+(?:answer|say|reply|respond|confirm)\b", re.IGNORECASE
 )
 _CHARS_PER_TOKEN = 4.0  # of the default LLM on the study corpus: 4.1
 _FIRST_SHARE, _NEXT_SHARE = 0.6, 0.3  # of the budget, for the best passage and for each other one
@@ -67,8 +71,11 @@ def reads_like_an_instruction(text: str) -> bool:
 
 def without_instructions(question: str) -> str:
     """Return `question` without the sentences that address the model; perhaps nothing is left."""
-    sentences = re.split(r"(?<=[.!?])\s+|\n+", question)
-    return " ".join(s for s in sentences if s and not reads_like_an_instruction(s))
+    sentences = [s for s in re.split(r"(?<=[.!?])\s+|\n+", question) if s]
+    kept = [s for s in sentences if not reads_like_an_instruction(s)]
+    if len(kept) < len(sentences):
+        kept = [s for s in kept if not _ORDER.match(s)]  # "Just answer yes." asks for nothing
+    return " ".join(kept)
 
 
 def collect_passages(
