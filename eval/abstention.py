@@ -161,9 +161,9 @@ def observe(
     """
 
     def look() -> dict[str, Any]:
-        asked, found = pipeline.read(case.question)
+        question, found = pipeline.read(case.question)
         return {
-            "query": asked.repaired,
+            "query": question.repaired,
             "prior": found.extract.answerability,
             "closest": [(passage.heading, unit.plain) for passage, unit in found.closest[:1]],
         }

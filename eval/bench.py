@@ -185,12 +185,14 @@ def heading_questions(chunks: Iterable[Chunk], n: int = 5) -> list[str]:
 def peak_memory_gb() -> float:
     """Return the most memory that this process has had, in GB of 10^9 bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if sys.platform == "darwin":
-        return peak / 1e9
-    # llama.cpp's two servers map the same file: its pages are counted twice, but there once.
-    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
-    now = {name: int(kb) for name, kb in re.findall(r"^(\w+): +(\d+) kB", rollup, re.MULTILINE)}
-    return (peak - (now["Rss"] - now["Pss"])) * 1024 / 1e9
+    peak *= 1 if sys.platform == "darwin" else 1024
+    rollup = Path("/proc/self/smaps_rollup")
+    if rollup.is_file():
+        # llama.cpp's two servers map the same file: its pages are counted twice, but there once.
+        sizes = re.findall(r"^(\w+): +(\d+) kB", rollup.read_text(encoding="utf-8"), re.MULTILINE)
+        now = {name: int(kb) * 1024 for name, kb in sizes}
+        peak -= now["Rss"] - now["Pss"]
+    return peak / 1e9
 
 
 def beside_targets(measured: Mapping[str, tuple[float | None, int]]) -> dict[str, dict[str, Any]]:

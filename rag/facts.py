@@ -54,7 +54,7 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|half|thirds?|quarters?"
+    rf"\d|\b(?:{'|'.join(_COUNTED[2:])}|dozens?|half|thirds?|quarters?"
     r"|fifth|tenth|twice|once|hundreds?|thousands?|millions?|hourly|daily|nightly|weekly|monthly|yearly"
     r"|(?:second|minute|hour|day|week|month|year)s?|every)\b",
     re.IGNORECASE,
