@@ -6,23 +6,31 @@ Knows nothing of documents or files; the result is parsed by `ingest.structure` 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import NavigableString, PageElement, PreformattedString, Tag
 
-_DROPPED = ("script", "style", "noscript", "template", "svg", "iframe", "nav", "form")
+# What no reader reads, or only leads elsewhere; the classes are of DocBook, Sphinx and a wiki.
+_DROPPED = (
+    "script, style, noscript, template, svg, iframe, nav, form, [role=navigation], "
+    ".navheader, .navfooter, .toc, .toctree-wrapper, .sphinxsidebar, .headerlink, .breadcrumbs, "
+    "sup.footnote, sup.reference, .footnote-ref, .footnote-reference"
+)
 _HEADING = re.compile(r"h[1-6]\Z")
-_BLOCKS = re.compile(
-    r"(?:address|article|aside|blockquote|body|dd|details|div|dl|dt|fieldset|figcaption|figure|"
+_BLOCKS = re.compile(  # Beautiful Soup searches: without the start "sup" would be a "p"
+    r"\A(?:address|article|aside|blockquote|body|dd|details|div|dl|dt|fieldset|figcaption|figure|"
     r"footer|header|hr|html|li|main|ol|p|pre|section|summary|table|ul|h[1-6])\Z"
 )
 
 
 def html_to_text(data: bytes) -> tuple[str, str]:
     """Return (title, text) of an HTML page."""
-    soup = BeautifulSoup(data, "lxml")
-    for tag in soup(_DROPPED):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is to be read as HTML
+        soup = BeautifulSoup(data, "lxml")
+    for tag in soup.select(_DROPPED):
         tag.decompose()
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
     text = "\n".join(_blocks(soup.body or soup))

@@ -107,6 +107,23 @@ def test_html_becomes_markdown_like_lines():
     )
 
 
+def test_html_loses_what_only_leads_elsewhere():
+    page = """<html><body><div class="navheader"><table><tr><td>Next</td></tr></table></div>
+    <div role="navigation">menu</div><div class="toc"><dl><dt>1. Head</dt></dl></div>
+    <h2>Head<a class="headerlink" href="#head">¶</a></h2>
+    <p>An area in <span>m<sup>2</sup></span><a href="#f5"><sup class="footnote">[5]</sup></a>.</p>
+    </body></html>"""
+    assert load("a.html", page.encode()).text == "## Head\n\nAn area in m2.\n"
+
+
+@pytest.mark.filterwarnings("error")
+def test_xhtml_is_read_as_html():
+    words = "word " * 200  # of short pages Beautiful Soup does not warn
+    page = f"""<?xml version="1.0" encoding="UTF-8"?><html xmlns="http://www.w3.org/1999/xhtml">
+    <body><p>{words}</p></body></html>"""
+    assert load("a.html", page.encode()).text == f"{words.strip()}\n"
+
+
 def test_pdf_text_keeps_its_page_breaks():
     loaded = load("a.pdf", pdf("Page one.", "Page two."))
     assert loaded.text == "Page one.\n\f\nPage two.\n"
