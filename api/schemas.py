@@ -151,7 +151,7 @@ class RejectedText(Strict):
 
 
 class AskResponse(Strict):
-    """What `rag ask --json` prints; the last two only if the request had a `conversation_id`."""
+    """What `rag ask --json` prints; `conversation_id` only if the request had one."""
 
     question: str
     status: Status
@@ -168,6 +168,9 @@ class AskResponse(Strict):
         None,
         description="what was asked in place of a question that did not stand alone or had "
         "mistakes in its spelling",
+    )
+    answerability: float | None = Field(
+        None, description="how likely the corpus answers; null in turns kept by older versions"
     )
 
 
@@ -283,6 +286,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "generation": "000003",
     "timings_ms": {"rerank": 430.0, "first_sentence": 6100.0, "llm": 9200.0, "total": 9800.0},
     "condensed": None,
+    "answerability": 0.93,
 }
 EXAMPLE_CONVERSATION = {
     "id": "my-chat",

@@ -103,6 +103,7 @@ class Answer:
             "generation": self.generation,
             "timings_ms": dict(self.timings_ms),
             "condensed": self.condensed,
+            "answerability": round(self.answerability, 3),
         }
 
 

@@ -99,7 +99,8 @@ def _print_foot(answer: Answer) -> None:
         err.print(f"[yellow]degraded: {escape(', '.join(answer.degraded))}[/yellow]")
     seconds = answer.timings_ms.get("total", 0.0) / 1000
     by = answer.model or "search"
-    err.print(f"[dim]{escape(answer.status)} by {escape(by)} in {seconds:.1f} s[/dim]")
+    likely = f"answerable with probability {answer.answerability:.2f}"
+    err.print(f"[dim]{escape(answer.status)} by {escape(by)} in {seconds:.1f} s, {likely}[/dim]")
 
 
 def print_source(source: Mapping[str, Any]) -> None:

@@ -93,7 +93,7 @@ def test_the_json_form(pipeline):
     form = json.loads(json.dumps(pipeline.answer(QUESTION).to_dict()))
     assert set(form) == {
         "question", "status", "text", "sentences", "citations", "rejected", "degraded", "model",
-        "generation", "timings_ms", "condensed",
+        "generation", "timings_ms", "condensed", "answerability",
     }  # fmt: skip
     assert form["sentences"][0] == {"text": IPW, "citations": ["c1"]}
     assert {
