@@ -83,7 +83,7 @@ def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
 
     First that of the hits, then with the opinion.
     """
-    found = np.zeros((2, len(samples)))
+    found: dict[int, tuple[float, float]] = {}
     for rest, held in _folds(samples):
         probe = fit([samples[i] for i in rest])
         for i in held:
@@ -91,11 +91,11 @@ def held_out(samples: Sequence[Sample]) -> NDArray[np.float64]:
             if sample.yes is not None:
                 opinion = [probe.odds(sample.state, sample.yes)]
                 missing = sample.number_missing
-                found[:, i] = (
-                    sample.prior,
-                    with_opinions(sample.prior, opinion, probe.opinions, number_missing=missing),
+                judged = with_opinions(
+                    sample.prior, opinion, probe.opinions, number_missing=missing
                 )
-    return found[:, [sample.yes is not None for sample in samples]]
+                found[i] = (sample.prior, judged)
+    return np.array([found[i] for i in sorted(found)]).T
 
 
 def figures(
