@@ -32,6 +32,8 @@ def html_to_text(data: bytes) -> tuple[str, str]:
         soup = BeautifulSoup(data, "lxml")
     for tag in soup.select(_DROPPED):
         tag.decompose()
+    for line_break in soup("br"):
+        line_break.replace_with("\n")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
     text = "\n".join(_blocks(soup.body or soup))
     return title, re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
@@ -67,9 +69,8 @@ def _block(tag: Tag) -> Iterator[str]:
 def _items(parent: Tag, depth: int) -> Iterator[str]:
     for number, item in enumerate(parent.find_all("li", recursive=False), 1):
         marker = f"{number}." if parent.name == "ol" else "-"
-        nested = item.find_all(("ul", "ol"), recursive=False)
-        own = [_inline(child) for child in item.children if child not in nested]
-        yield f"{'  ' * depth}{marker} {_squeeze(' '.join(own))}"
+        nested = [inner.extract() for inner in item.find_all(("ul", "ol"), recursive=False)]
+        yield f"{'  ' * depth}{marker} {_one_line(item)}"
         for inner in nested:
             yield from _items(inner, depth + 1)
 
@@ -77,10 +78,14 @@ def _items(parent: Tag, depth: int) -> Iterator[str]:
 def _rows(table: Tag) -> Iterator[str]:
     rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
     for number, row in enumerate(rows):
-        cells = [_squeeze(cell.get_text(" ")) for cell in row.find_all(("td", "th"))]
+        cells = [_one_line(cell) for cell in row.find_all(("td", "th"))]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         if number == 0:
             yield "|" + " --- |" * len(cells)
+
+
+def _one_line(tag: Tag) -> str:
+    return _squeeze(" ".join(line for line in _blocks(tag) if line != "```"))
 
 
 def _paragraph(inline: list[str]) -> Iterator[str]:
@@ -91,7 +96,7 @@ def _paragraph(inline: list[str]) -> Iterator[str]:
 
 def _inline(node: PageElement) -> str:
     if isinstance(node, Tag):
-        return "\n" if node.name == "br" else node.get_text(" " if _holds_blocks(node) else "")
+        return node.get_text()
     # Comments, CDATA and doctypes are NavigableStrings too, but nothing a reader sees.
     if isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
         return str(node)

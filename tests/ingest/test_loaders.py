@@ -107,6 +107,16 @@ def test_html_becomes_markdown_like_lines():
     )
 
 
+def test_html_keeps_the_spaces_of_its_sentences():
+    page = """<html><body><p><b>one<br>two</b>, three</p>
+    <ul><li><p><b>Binary</b>, with <code>dpkg</code>.</p><pre>dpkg -i x</pre><p>Done.</p></li></ul>
+    <table><tr><td><p><i>a</i>, b</p><p>c</p></td><td>d<br>e</td></tr></table></body></html>"""
+    assert load("a.html", page.encode()).text == (
+        "one two, three\n\n- Binary, with dpkg. dpkg -i x Done.\n\n"
+        "| a, b c | d e |\n| --- | --- |\n"
+    )
+
+
 def test_html_loses_what_only_leads_elsewhere():
     page = """<html><body><div class="navheader"><table><tr><td>Next</td></tr></table></div>
     <div role="navigation">menu</div><div class="toc"><dl><dt>1. Head</dt></dl></div>
