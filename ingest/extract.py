@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -55,33 +56,59 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 def _pdf(data: bytes) -> dict[str, Any]:
-    import logging
+    import pypdfium2  # type: ignore[import-untyped]
 
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    reader = pypdf.PdfReader(io.BytesIO(data))
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise Refused("is protected by a password")
-    if len(reader.pages) > MAX_PAGES:
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise Refused("is protected by a password") from error
+        raise
+    if len(document) > MAX_PAGES:
         raise Refused(f"has more than {MAX_PAGES} pages")
+    bookmarks = _bookmarks(document)
     pages: list[str] = []
     size = 0
-    for page in reader.pages:
-        text = page.extract_text().replace("\f", "\n").rstrip()
-        size += len(text)
+    for number, page in enumerate(document):
+        text = page.get_textpage().get_text_range()
+        page.close()
+        size += len(text.strip())
         if size > MAX_CHARS:
             raise Refused(f"holds more than {MAX_CHARS} characters")
-        pages.append(text)
+        pages.append(_page_text(text, bookmarks.get(number, [])))
     if not size:
         raise Refused("holds no text (scanned pages need OCR first)")
-    title = reader.metadata.title if reader.metadata else None
     # A form feed on a line of its own ends each page.
     return {
         "text": "\n\f\n".join(pages) + "\n",
-        "title": str(title or ""),
+        "title": document.get_metadata_value("Title"),
         "metadata": {"pages": len(pages)},
     }
+
+
+def _bookmarks(document: Any) -> dict[int, list[tuple[int, str]]]:
+    """Return level (from 1) and title of the document's bookmarks by page (from 0)."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for bookmark in document.get_toc():
+        title, place = bookmark.get_title(), bookmark.get_dest()
+        if re.search(r"\w", title) and place is not None:
+            found.setdefault(place.get_index(), []).append((min(bookmark.level + 1, 6), title))
+    return found
+
+
+def _page_text(text: str, headings: list[tuple[int, str]]) -> str:
+    """Return the text with list items and headings marked; the pages themselves mark neither."""
+    text = text.replace("\r\n", "\n").replace("\f", "\n").replace("\ufffe", "")  # a hyphenation
+    text = re.sub(r"^[•◦▪‣]\s*", "- ", text, flags=re.MULTILINE)
+    for level, title in headings:
+        words = r"\W+".join(re.findall(r"\w+", title))
+        # The page may number what the bookmark does not, break the line, and curl its quotes.
+        number = r"(?:(?:[A-Z][a-z]+ )?[\dA-Z][\d.]*\s+)?"
+        line = re.compile(rf"^[^\w\n]*{number}{words}[^\w\n]*$", re.MULTILINE)
+        if match := line.search(text):
+            heading = f"\n{'#' * level} {' '.join(match.group().split())}\n"
+            text = text[: match.start()] + heading + text[match.end() :]
+    return text.rstrip()
 
 
 def _docx(data: bytes) -> dict[str, Any]:

@@ -140,6 +140,15 @@ def test_pdf_text_keeps_its_page_breaks():
     assert loaded.metadata == {"pages": 2}
 
 
+def test_pdf_bookmarks_mark_headings():
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf("1.2 The part", "Text.")))
+    top = writer.add_outline_item(title="The part", page_number=0)
+    writer.add_outline_item(title="What nobody printed", page_number=1, parent=top)
+    data = io.BytesIO()
+    writer.write(data)
+    assert load("a.pdf", data.getvalue()).text == "\n# 1.2 The part\n\f\nText.\n"
+
+
 def test_docx_headings_lists_and_tables():
     def fill(document):
         document.core_properties.title = "The title"
@@ -186,7 +195,7 @@ def test_unusable_office_files_are_named(name, data, reason):
 
 def test_a_document_over_the_limits_takes_only_its_own_process_with_it():
     with pytest.raises(UnreadableFile, match=r"over a limit|memory"):
-        load("a.pdf", pdf("text"), parse_memory=30_000_000)
+        load("a.pdf", pdf("text"), parse_memory=10_000_000)
     with pytest.raises(UnreadableFile, match="takes over 0 s"):
         load("a.pdf", pdf("text"), parse_seconds=0)
 

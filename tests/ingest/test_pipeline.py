@@ -126,7 +126,7 @@ def test_the_report_is_json_and_progress_is_told(folder):
 
 
 def test_importing_the_pipeline_loads_no_parser():
-    heavy = "pypdf docx bs4 lxml markdown_it yaml"
+    heavy = "pypdfium2 docx bs4 lxml markdown_it yaml"
     code = f"import sys, ingest.pipeline; print([m for m in '{heavy}'.split() if m in sys.modules])"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
