@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--answers", type=_positive, default=10, help="LLM answers to time [10]")
     fit = add("query-map", commands.run_query_map, "fit the map of query vectors", "run")
     fit.add_argument("--docs", type=Path, default=docs, help=f"with a questions.jsonl [{docs}]")
-    fit.add_argument("--out", type=Path, required=True, help="rag/query_maps/EMBEDDER.npy")
+    fit.add_argument("--out", type=Path, required=True, help="rag/query_maps/EMBEDDER.npz")
     decide = add("abstention", _late("abstention", "run_abstention"),
         "fit the probe that says whether a sentence answers", "run", "json")  # fmt: skip
     decide.add_argument("--docs", type=Path, default=docs, help=f"default: {docs}")

@@ -262,8 +262,6 @@ def run_report(options: argparse.Namespace, _: Opener) -> None:
 
 def run_query_map(options: argparse.Namespace, opener: Opener) -> None:
     """Fit the map of query vectors on the questions of an index, and write it."""
-    import numpy as np
-
     from eval.query_map import STEPS, fit_query_map
     from rag.loading import load_embedders
 
@@ -271,7 +269,7 @@ def run_query_map(options: argparse.Namespace, opener: Opener) -> None:
     index = opener(own, options.docs, False).pipeline.index
     with progress("fitting", STEPS) as advance:
         fitted = fit_query_map(index, load_embedders(own)[0], seed=options.seed, advance=advance)
-    np.save(options.out, fitted)
+    fitted.save(options.out)
     print(f"query map of {own.embedder}: {options.out}")
 
 

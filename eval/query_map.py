@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.retrieval import Advance
+from index.query_map import QueryMap
 
 if TYPE_CHECKING:
     from index.embedding import Embedder
@@ -28,8 +28,8 @@ _SHARE = 0.75
 
 def fit_query_map(
     index: HybridIndex, embedder: Embedder, *, seed: int, advance: Advance = lambda: None
-) -> NDArray[np.float16]:
-    """Return W, (dimension, dimension): the softmax over all passages, by AdamW.
+) -> QueryMap:
+    """Return the map that is best by the softmax over all passages, found by AdamW.
 
     A question that stands at several passages counts all of them as right. `embedder` must not map
     its queries already. Raises ValueError where the index has no questions.
@@ -62,4 +62,5 @@ def fit_query_map(
         optimizer.step()
         schedule.step()
         advance()
-    return (_SHARE * weight.detach().numpy()).astype(np.float16)
+    weights = (_SHARE * weight.detach().numpy()).astype(np.float32)
+    return QueryMap(weights, index.dense.vectors.mean(axis=0))

@@ -81,15 +81,13 @@ class SentenceEmbedder:
         *,
         fingerprint: str,
         query_prefix: str = "",
-        query_map: NDArray[np.float32] | None = None,
         threads: int | None = None,
     ) -> None:
-        """Load the model; queries q become q + q @ `query_map` (dimension, dimension)."""
+        """Load the model."""
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
         self.fingerprint = fingerprint
-        self._query_map = query_map
         if _is_onnx(reference):
             from index.onnx import OnnxTransformer
 
@@ -107,14 +105,10 @@ class SentenceEmbedder:
 
     def embed_query(self, query: str) -> NDArray[np.float32]:
         """Return a unit vector (dimension,)."""
-        vector = np.asarray(
+        return np.asarray(
             self._model.encode_query(query, normalize_embeddings=True, show_progress_bar=False),
             dtype=np.float32,
         )
-        if self._query_map is not None:
-            vector = vector + vector @ self._query_map
-            vector /= np.linalg.norm(vector)
-        return vector
 
     def embed_documents(
         self, texts: Sequence[str], progress: Progress | None = None

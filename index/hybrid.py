@@ -25,6 +25,7 @@ from index.fusion import reciprocal_rank_fusion
 from index.hits import Filters, Hit, Ranking, Stage
 from index.hnsw import HnswIndex
 from index.late_interaction import LateInteractionIndex
+from index.query_map import QueryMap
 from index.questions import QuestionIndex, question_rows
 from index.storage import GenerationStore
 from ingest.documents import Chunk, Document, Unit
@@ -58,12 +59,16 @@ class HybridIndex:
         late: LateInteractionIndex,
         questions: QuestionIndex | None,
         manifest: Mapping[str, Any],
+        query_map: QueryMap | None = None,
     ) -> None:
+        """Join the parts; `query_map` is used where it suits the passages."""
         self.documents = {document.id: document for document in documents}
         self.all_chunks = all_chunks
         self.chunks = searchable(all_chunks)
         self.bm25, self.dense, self.late, self.questions = bm25, dense, late, questions
         self.manifest = manifest
+        self.query_map = query_map
+        self._maps_queries = query_map is not None and query_map.suits(dense.vectors)
 
     @property
     def generation(self) -> str:
@@ -99,6 +104,8 @@ class HybridIndex:
                 degraded.append("dense")
             else:
                 vector = embedder.embed_query(query)
+                if self.query_map is not None and self._maps_queries:
+                    vector = self.query_map(vector)
                 rankings.append(self.dense.search(vector, max(k, CANDIDATES), allowed))
                 _note(explain, "dense", rankings[-1])
                 every: Ranking = []
@@ -239,7 +246,11 @@ def searchable(chunks: Iterable[Chunk]) -> list[Chunk]:
 
 
 def load_index(
-    store: GenerationStore, *, embedder: str, token_embedder: str
+    store: GenerationStore,
+    *,
+    embedder: str,
+    token_embedder: str,
+    query_map: QueryMap | None = None,
 ) -> tuple[HybridIndex, list[str]]:
     """Return the current index, or the one before it, and the problems met on the way.
 
@@ -252,10 +263,12 @@ def load_index(
             "the index was made with other embedding models than the ones in use: run "
             "`rag ingest PATH` to build it again, or set RAG_EMBEDDER and RAG_TOKEN_EMBEDDER back"
         )
-    return read_index(folder, manifest), problems
+    return read_index(folder, manifest, query_map), problems
 
 
-def read_index(folder: Path, manifest: Mapping[str, Any]) -> HybridIndex:
+def read_index(
+    folder: Path, manifest: Mapping[str, Any], query_map: QueryMap | None = None
+) -> HybridIndex:
     """Load a generation whose hashes were checked."""
     chunks = [_chunk(row) for row in _read_json_lines(folder / "chunks.jsonl")]
     has_questions = any(unit.questions for chunk in chunks for unit in chunk.units)
@@ -267,6 +280,7 @@ def read_index(folder: Path, manifest: Mapping[str, Any]) -> HybridIndex:
         LateInteractionIndex.load(folder),
         QuestionIndex.load(folder, searchable(chunks)) if has_questions else None,
         manifest,
+        query_map,
     )
 
 

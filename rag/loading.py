@@ -9,9 +9,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from index.embedding import (
     Embedder,
     LateInteractionEmbedder,
@@ -19,6 +16,7 @@ from index.embedding import (
     TokenCounter,
     TokenEmbedder,
 )
+from index.query_map import QueryMap
 from rag.entailment import Entailment
 from rag.errors import LLMError, SettingsError
 from rag.judging import Judge, Probe, ProbeJudge
@@ -59,7 +57,6 @@ def load_embedders(settings: Settings) -> tuple[Embedder, TokenEmbedder]:
             store.resolve(settings.embedder),
             fingerprint=dense,
             query_prefix=settings.embedder_query_prefix,
-            query_map=_query_map(settings),
             threads=settings.threads,
         ),
         LateInteractionEmbedder(
@@ -72,12 +69,10 @@ def load_embedders(settings: Settings) -> tuple[Embedder, TokenEmbedder]:
     )
 
 
-def _query_map(settings: Settings) -> NDArray[np.float32] | None:
+def load_query_map(settings: Settings) -> QueryMap | None:
     """Return the map that was fitted for the embedder (eval.query_map), if there is one."""
-    path = QUERY_MAPS / f"{settings.embedder}.npy"
-    if not (settings.query_map and path.is_file()):
-        return None
-    return np.asarray(np.load(path), dtype=np.float32)
+    path = QUERY_MAPS / f"{settings.embedder}.npz"
+    return QueryMap.load(path) if settings.query_map and path.is_file() else None
 
 
 def token_counter(settings: Settings) -> TokenCounter:

@@ -118,6 +118,7 @@ class RagPipeline:
             self._store,
             embedder=manifest["embedder"],
             token_embedder=manifest["token_embedder"],
+            query_map=self._index.query_map,
         )
         self._speller = self._learn_words()
         self.problems = tuple(problems)
@@ -246,7 +247,14 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
 
     With `llm` False answers are extractive.
     """
-    from rag.loading import load_embedders, load_entailment, load_judge, load_llm, load_reranker
+    from rag.loading import (
+        load_embedders,
+        load_entailment,
+        load_judge,
+        load_llm,
+        load_query_map,
+        load_reranker,
+    )
 
     store = GenerationStore(settings.data_dir / "index")
     store.current()  # fails at once, before seconds of loading
@@ -256,7 +264,10 @@ def build_pipeline(settings: Settings, *, llm: bool = True) -> RagPipeline:
         judging = pool.submit(lambda: load_judge(settings, loading.result())) if loading else None
         embedder, token_embedder = load_embedders(settings)
         index, problems = load_index(
-            store, embedder=embedder.fingerprint, token_embedder=token_embedder.fingerprint
+            store,
+            embedder=embedder.fingerprint,
+            token_embedder=token_embedder.fingerprint,
+            query_map=load_query_map(settings),
         )
         reranker = load_reranker(settings)
         for problem in problems:

@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     embedder: str = "bge-small-en-v1.5"
     embedder_query_prefix: str = "Represent this sentence for searching relevant passages: "
     query_map: bool = Field(
-        True, description="map the embedder's query vectors, where rag/query_maps has a map for it"
+        True,
+        description="map query vectors, where rag/query_maps has a map of the embedder that was "
+        "fitted on the field of the documents",
     )
     token_embedder: str = "answerai-colbert-small-v1"
     token_query_prefix: str = "[unused0] "

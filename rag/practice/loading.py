@@ -212,7 +212,7 @@ class BackgroundModels:
         return _Loaded(embedder, token_embedder, reranker, llm, grader, match)
 
     def _build_pipeline(self) -> RagPipeline:
-        from rag.loading import load_judge
+        from rag.loading import load_judge, load_query_map
         from rag.pipeline import RagPipeline
 
         loaded, store = self._loaded(), GenerationStore(self._settings.data_dir / "index")
@@ -220,6 +220,7 @@ class BackgroundModels:
             store,
             embedder=loaded.embedder.fingerprint,
             token_embedder=loaded.token_embedder.fingerprint,
+            query_map=load_query_map(self._settings),
         )
         return RagPipeline(
             self._settings,

@@ -27,11 +27,10 @@ def test_mapped_questions_lie_closest_to_the_passages_that_answer_them():
     index, embedder = build(), FakeEmbedder()
     steps = []
     fitted = fit_query_map(index, embedder, seed=0, advance=lambda: steps.append(1))
-    assert fitted.dtype == np.float16
+    assert fitted.suits(index.dense.vectors)
     assert len(steps) == 400
     for number, question in enumerate(ASKED):
-        query = embedder.embed_query(question)
-        assert np.argmax(index.dense.vectors @ (query + query @ fitted)) == number
+        assert np.argmax(index.dense.vectors @ fitted(embedder.embed_query(question))) == number
 
 
 def test_without_questions_there_is_nothing_to_fit():

@@ -52,12 +52,3 @@ def test_query_and_document_prefixes_are_tokens_of_their_own(folder):
     )  # fmt: skip
     (matrix,) = embedder.embed_documents(["bias"])
     assert matrix.tolist() == [[76, 102, 0], [90, 90, 0], [127, 0, 0], [0, 0, 127]]
-
-
-def test_queries_alone_go_through_the_map_and_stay_unit_vectors(folder):
-    query_map = np.zeros((3, 3), dtype=np.float32)
-    query_map[0, 2] = 1.0
-    embedder = SentenceEmbedder(folder, fingerprint="tiny", query_map=query_map, threads=1)
-    mapped = np.array([0.6, 0.8, 0.6]) / np.sqrt(1.36)
-    np.testing.assert_allclose(embedder.embed_query("bias"), mapped, atol=1e-6)
-    np.testing.assert_allclose(embedder.embed_documents(["bias"]), [[0.6, 0.8, 0]], atol=1e-6)
